@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * node: the state machine of one berk node, master or slave
+ *
+ * Pure: it is told what happened and what time it is, and answers with
+ * actions. It reads no clock, does no I/O and allocates nothing after
+ * node_init(). berkd feeds one; a simulator can feed thousands.
+ *
+ *	node_init(); node_peer_add()...; node_start(now);
+ *	for every event:  node_<event>(now, ...);
+ *			  while (node_next_action(&act)) carry it out;
+ *			  arrange node_timer() at node_next_timer()
+ */
+#ifndef BERK_NODE_H
+#define BERK_NODE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/berk.h>
+
+/* The address of a node; compared as a whole, so unused bytes must be 0. */
+union node_addr {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct node_conf {
+	enum berk_role role;		/* BERK_ROLE_MASTER or BERK_ROLE_SLAVE */
+	uint64_t node_id;
+	int64_t interval_ns;		/* between two rounds */
+	unsigned int burst;		/* probes per peer and round */
+	int64_t step_threshold_ns;	/* a larger offset is stepped at the start */
+	double max_rate_ppb;		/* limit of frequency correction plus slew */
+	double freq_ppb;		/* frequency correction in force at the start */
+};
+
+enum node_action_type {
+	NODE_ACT_PEER,		/* PEER_SET addr, then node_peer_index() */
+	NODE_ACT_ROUND,		/* ROUND, all peers */
+	NODE_ACT_SEND,		/* SEND payload to addr */
+	NODE_ACT_CLOCK,		/* set the clock's frequency, flags; maybe step it */
+	NODE_ACT_PUBLISH,	/* PUBLISH */
+	NODE_ACT_LOG,		/* a line for the log */
+};
+
+struct node_round {
+	uint32_t round;
+	unsigned int burst;
+	int64_t spacing_ns, deadline_ns;
+};
+
+struct node_send {
+	union node_addr addr;
+	size_t len;
+	unsigned char payload[BERK_PAYLOAD_MAX];
+};
+
+/* ORDER: step first, then frequency and status. */
+struct node_clock {
+	int64_t step_ns;	/* add to CLOCK_REALTIME; 0 = no step */
+	double freq_ppb;	/* absolute; positive = run faster */
+	int64_t maxerror_ns, esterror_ns;
+	bool synchronised;	/* false: STA_UNSYNC */
+};
+
+struct node_publish {
+	enum berk_state state;
+	enum berk_role role;
+	uint64_t master_id;
+	uint32_t term, round;
+	int64_t offset_ns;
+	uint64_t error_bound_ns;	/* UINT64_MAX = unknown */
+	double freq_ppb;		/* without the slew */
+	uint32_t valid_ms;
+};
+
+struct node_log {
+	int priority;		/* of syslog(3) */
+	char text[200];
+};
+
+struct node_action {
+	enum node_action_type type;
+	union {
+		union node_addr peer;
+		struct node_round round;
+		struct node_send send;
+		struct node_clock clock;
+		struct node_publish publish;
+		struct node_log log;
+	};
+};
+
+struct node;
+
+/*
+ * The present instant on both local clocks, read together. All node_*() event
+ * functions take it; raw_ns never goes back, real_ns may be stepped.
+ */
+struct node_now {
+	int64_t real_ns, raw_ns;
+};
+
+/* Allocates; NULL if there is no memory. Free with node_free(). */
+struct node *node_init(const struct node_conf *conf);
+void node_free(struct node *node);
+
+/* Before or after node_start(). -EEXIST, -ENOMEM, or 0. Master only. */
+int node_peer_add(struct node *node, const union node_addr *addr);
+int node_peer_del(struct node *node, const union node_addr *addr);
+/* What the kernel calls that peer in samples (BERK_A_PEER). */
+void node_peer_index(struct node *node, const union node_addr *addr, uint32_t index);
+
+/* A reload: role and node_id must be as before. */
+void node_reconf(struct node *node, const struct node_conf *conf);
+
+void node_start(struct node *node, struct node_now now);
+void node_timer(struct node *node, struct node_now now);
+void node_sample(struct node *node, struct node_now now, const struct berk_sample *sample);
+/* After all samples of the round were fed. */
+void node_round_done(struct node *node, struct node_now now, uint32_t round);
+/* A control message arrived; payload may be anything at all. */
+void node_ctrl(struct node *node, struct node_now now, const union node_addr *from,
+	       uint64_t from_id, uint32_t term, const void *payload, size_t len);
+/* Leaves the frequency at its last good value, slews over, unsynchronised. */
+void node_stop(struct node *node, struct node_now now);
+
+/* When node_timer() wants to be called, in local raw time. */
+int64_t node_next_timer(const struct node *node);
+
+/* The oldest action not yet taken, or false. */
+bool node_next_action(struct node *node, struct node_action *act);
+
+#endif /* BERK_NODE_H */
