@@ -100,7 +100,7 @@ bool berk_answer_next(struct berk_net *bn)
 	msg.nonce = answer.nonce;
 	msg.seq = answer.seq;
 	msg.reply.t2 = answer.t2;
-	msg.reply.t3 = berk_sock_now(BERK_STAMP_SOFT);
+	msg.reply.t3 = berk_now(BERK_STAMP_SOFT);
 	if (berk_sock_send(bn, &answer.to, &answer.from, &msg, place) == 0)
 		berk_count(bn, BERK_CNT_REPLIES_TX);
 	return true;

@@ -10,7 +10,7 @@
  *	the spinlocks of exchanges, the ring, answers, pending stamps and the
  *	published state are leaves: none is taken under another.
  * Transmit stamps can come back inside our own send, and in any context: the
- * locks that berk_sock_stamped() takes disable interrupts.
+ * locks that berk_error_report() takes disable interrupts.
  */
 #ifndef BERK_H
 #define BERK_H
@@ -30,7 +30,8 @@
 #include "wire.h"
 
 struct net;
-struct nlattr;
+struct sk_buff;
+struct sock;
 struct socket;
 
 /* Compared as a whole: berk_addr_*() leave no unused byte set. */
@@ -181,7 +182,7 @@ bool berk_answer_next(struct berk_net *bn);
 void berk_answer_stamp(struct berk_answers *answers, u32 asker, u64 nonce,
 		       const struct berk_mark *t3);
 
-/* --- sock.c: sockets, stamps, receive and send */
+/* --- sock.c: opening, closing, sending */
 
 /* What a transmit stamp that comes back belongs to. */
 struct berk_pending {
@@ -206,9 +207,14 @@ struct berk_sock {
 
 int berk_sock_open(struct berk_net *bn);
 void berk_sock_close(struct berk_net *bn);
-struct berk_mark berk_sock_now(u8 src);
 int berk_sock_send(struct berk_net *bn, const union berk_addr *to,
 		   const union berk_addr *from, struct berk_msg *msg, u32 owner);
+
+/* --- receive.c: packets, and transmit stamps coming back */
+
+struct berk_mark berk_now(u8 src);
+int berk_receive(struct sock *sk, struct sk_buff *skb);
+void berk_error_report(struct sock *sk);
 
 /* --- round.c: the thread that sends, and measurement rounds */
 
@@ -235,14 +241,24 @@ void berk_round_replied(struct berk_net *bn, u32 id);
 int berk_thread_start(struct berk_net *bn);
 void berk_thread_stop(struct berk_net *bn);
 
-/* --- netlink.c */
+/* --- netlink.c: requests */
+
+extern struct genl_family berk_family;
 
 int berk_netlink_init(void);
 void berk_netlink_exit(void);
-void berk_netlink_round(struct berk_net *bn);
-void berk_netlink_state(struct berk_net *bn);
-void berk_netlink_ctrl(struct berk_net *bn, const union berk_addr *from,
-		       const struct berk_msg *msg);
+
+/* --- notify.c: what goes out through netlink */
+
+enum { BERK_GROUP_EVENTS, BERK_GROUP_SAMPLES, BERK_GROUP_CTRL };
+
+int berk_put_status(struct sk_buff *skb, struct berk_net *bn);
+int berk_dump_peers(struct sk_buff *skb, struct netlink_callback *cb);
+int berk_dump_samples(struct sk_buff *skb, struct netlink_callback *cb);
+void berk_notify_round(struct berk_net *bn);
+void berk_notify_state(struct berk_net *bn);
+void berk_notify_ctrl(struct berk_net *bn, const union berk_addr *from,
+		      const struct berk_msg *msg);
 
 /* --- sysfs.c */
 

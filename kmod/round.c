@@ -25,7 +25,7 @@ u64 berk_nonce(void)
 static void probe(struct berk_net *bn, struct berk_peer *peer)
 {
 	struct berk_msg msg = { .type = BERK_WIRE_T_PROBE, .nonce = berk_nonce() };
-	struct berk_mark t1 = berk_sock_now(BERK_STAMP_SOFT);
+	struct berk_mark t1 = berk_now(BERK_STAMP_SOFT);
 
 	msg.seq = berk_exchange_probe(&peer->x, bn->round.id, msg.nonce, &t1);
 	/* Before sending: on a short way the reply is there before we return. */
@@ -101,7 +101,7 @@ static ktime_t work(struct berk_net *bn)
 		end = finished(r, now);
 	}
 	if (end) {
-		berk_netlink_round(bn);
+		berk_notify_round(bn);
 		WRITE_ONCE(r->active, false);
 		again = KTIME_MAX;
 	}
