@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * track: what the master knows of one peer's clock
+ *
+ * Phase and rate are estimated from CLOCK_MONOTONIC_RAW of both ends, which
+ * no correction disturbs:
+ *
+ *	peer_raw = local_raw + base + phase,   rate = d(phase) / d(local_raw)
+ *
+ * positive rate = the peer's crystal runs faster than ours. The peer's
+ * REALTIME follows without network noise from its own stamps, each of which
+ * carries both clocks.
+ */
+#ifndef BERK_TRACK_H
+#define BERK_TRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/berk.h>
+
+#include "kalman.h"
+
+#define TRACK_POINTS 256
+
+/* One exchange; a direction without a usable value is INFINITY. */
+struct track_point {
+	int64_t t1, t4;		/* local raw */
+	double u, v;		/* ns: (T2 - T1) - base, (T4 - T3) + base */
+};
+
+struct track {
+	bool started;		/* base is set */
+	bool ready;		/* the estimate below is valid */
+	uint64_t node_id;
+	int64_t base;		/* first T2 - T1 */
+	unsigned int contradictions;	/* in a row; see track_sample() */
+
+	struct track_point ring[TRACK_POINTS];
+	unsigned int head, count, fresh;	/* fresh: not yet in the filter */
+	int64_t exact_u, exact_v;	/* local raw of the last exact stamps, or INT64_MIN */
+	double spread_u, spread_v;	/* ns: mean delay above the minimum */
+
+	struct kalman kf;	/* at local raw kf_raw */
+	int64_t kf_raw, agreed_raw;
+	bool outlier;		/* the last round disagreed */
+
+	struct berk_sample first, last;	/* of the round, clocks not set in between */
+	bool have_pair;
+
+	/* The estimate, at local raw time raw. */
+	int64_t raw;
+	double phase, sigma_ns;
+	double rate_ppb, rate_sigma_ppb;
+	double delay_ns;	/* smallest round trip */
+};
+
+/* One instant on all clocks of both ends, and how fast the REALTIMEs run. */
+struct track_ref {
+	struct berk_stamp peer, local;
+	double peer_slope_ppb, local_slope_ppb;	/* REALTIME per own RAW, minus 1 */
+	uint32_t local_set_seq;
+};
+
+enum track_verdict {
+	TRACK_DROPPED,		/* unusable; nothing changed */
+	TRACK_TAKEN,
+	TRACK_RESTARTED,	/* its RAW clock jumped: a reboot, a pause */
+};
+
+void track_init(struct track *t);
+
+/* Any order, duplicates and nonsense allowed. */
+enum track_verdict track_sample(struct track *t, const struct berk_sample *s);
+
+/*
+ * At the end of a round: brings the estimate to local raw time `now`. False
+ * if there never was a sample. A round without samples only lets the
+ * uncertainty grow.
+ */
+bool track_update(struct track *t, int64_t now);
+
+/* The peer's raw time at a local raw time, and back. Need t->ready. */
+int64_t track_peer_raw(const struct track *t, int64_t local_raw);
+int64_t track_local_raw(const struct track *t, int64_t peer_raw);
+
+/*
+ * The latest instant at which the peer's REALTIME is known. False if there is
+ * none, or none in which neither clock was being set.
+ */
+bool track_ref(const struct track *t, struct track_ref *ref);
+
+#endif /* BERK_TRACK_H */
