@@ -304,8 +304,8 @@ static const struct genl_small_ops ops[] = {
 
 static const struct genl_multicast_group groups[] = {
 	[BERK_GROUP_EVENTS] = { .name = BERK_MCGRP_EVENTS },
-	[BERK_GROUP_SAMPLES] = { .name = BERK_MCGRP_SAMPLES, .flags = GENL_UNS_ADMIN_PERM },
-	[BERK_GROUP_CTRL] = { .name = BERK_MCGRP_CTRL, .flags = GENL_UNS_ADMIN_PERM },
+	[BERK_GROUP_SAMPLES] = { .name = BERK_MCGRP_SAMPLES, .flags = GENL_MCAST_CAP_NET_ADMIN },
+	[BERK_GROUP_CTRL] = { .name = BERK_MCGRP_CTRL, .flags = GENL_MCAST_CAP_NET_ADMIN },
 };
 
 struct genl_family berk_family __ro_after_init = {
