@@ -68,10 +68,10 @@ static bool take(struct berk_answers *answers, struct berk_answer *answer,
 	spin_lock_irqsave(&answers->lock, flags);
 	got = kfifo_get(&answers->fifo, answer);
 	if (got) {
-		*place = siphash(&answer->to, sizeof(answer->to), &answers->key) % BERK_ASKERS;
+		*place = siphash(&answer->ends, sizeof(answer->ends), &answers->key) % BERK_ASKERS;
 		asker = &answers->asker[*place];
 		*before = *asker;
-		asker->addr = answer->to;
+		asker->ends = answer->ends;
 		asker->nonce = answer->nonce;
 		asker->t3.src = BERK_STAMP_NONE;
 	}
@@ -89,7 +89,7 @@ bool berk_answer_next(struct berk_net *bn)
 
 	if (!take(&bn->answers, &answer, &before, &place))
 		return false;
-	if (before.nonce && !memcmp(&before.addr, &answer.to, sizeof(answer.to))) {
+	if (before.nonce && !memcmp(&before.ends, &answer.ends, sizeof(answer.ends))) {
 		if (before.t3.src != BERK_STAMP_NONE) {
 			msg.reply.prev_nonce = before.nonce;
 			msg.reply.prev_t3 = before.t3;
@@ -101,7 +101,7 @@ bool berk_answer_next(struct berk_net *bn)
 	msg.seq = answer.seq;
 	msg.reply.t2 = answer.t2;
 	msg.reply.t3 = berk_now(BERK_STAMP_SOFT);
-	if (berk_sock_send(bn, &answer.to, &answer.from, &msg, place) == 0)
+	if (berk_sock_send(bn, &answer.ends.to, &answer.ends.from, &msg, place) == 0)
 		berk_count(bn, BERK_CNT_REPLIES_TX);
 	return true;
 }

@@ -151,18 +151,23 @@ void berk_count(struct berk_net *bn, enum berk_counter counter);
 #define BERK_ANSWERS	512	/* that can wait to be sent */
 #define BERK_ASKERS	1024	/* whose last T3 is remembered */
 
+/* Who asks, and which of our addresses. */
+struct berk_ends {
+	union berk_addr to;
+	union berk_addr from;
+};
+
 /* A probe that came and waits to be answered. */
 struct berk_answer {
-	union berk_addr to;
-	union berk_addr from;	/* our address that was asked; family 0: any */
+	struct berk_ends ends;
 	u64 nonce;
 	u32 seq;
 	struct berk_mark t2;
 };
 
-/* The last answer to one address. */
+/* The last answer between two addresses. */
 struct berk_asker {
-	union berk_addr addr;
+	struct berk_ends ends;
 	u64 nonce;
 	struct berk_mark t3;	/* src NONE until the driver's stamp is there */
 };

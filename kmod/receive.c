@@ -76,8 +76,7 @@ static bool receive_probe(struct berk_net *bn, const struct berk_msg *msg,
 			  const struct berk_mark *t2)
 {
 	struct berk_answer answer = {
-		.to = *from,
-		.from = *to,
+		.ends = { .to = *from, .from = *to },
 		.nonce = msg->nonce,
 		.seq = msg->seq,
 		.t2 = *t2,
