@@ -6,7 +6,7 @@ SECONDS ?= 120
 KERNEL ?= 6.1
 VM := $(B)/vm
 VMSRC := tests/vm
-VM_GUEST := $(VM)/nlfuzz $(VM)/flood
+VM_GUEST := $(VM)/nlfuzz $(VM)/cycle $(VM)/flood
 VM_KERNELS := 6.1 6.12
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/berk
 export XDG_CACHE_HOME
@@ -36,8 +36,8 @@ vm-image-%: vm-module-% userspace $(VM)/agent $(VM)/switch $(VM)/truth $(VM_GUES
 		$(B)/module/$$(cat $(VM_CACHE)/kernel-$*/release)/berk.ko
 
 $(VM)/agent: LDFLAGS += -static
-$(VM)/nlfuzz: LDLIBS = $(PKG_LIBS)
-$(VM)/%: $(VMSRC)/%.c $(VMSRC)/page.h kmod/uapi/linux/berk.h
+$(VM)/nlfuzz $(VM)/cycle: LDLIBS = $(PKG_LIBS)
+$(VM)/%: $(VMSRC)/%.c $(VMSRC)/page.h $(VMSRC)/rawnl.h kmod/uapi/linux/berk.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(PKG_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 

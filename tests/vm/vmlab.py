@@ -85,6 +85,7 @@ class Guest:
         self.page = Page.from_buffer(mmap.mmap(self.fd, Page.SIZE))
         self.console = lab.out / f"{self.name}.console"
         self.qemu = None
+        self.told = 0
 
     def boot(self, khz):
         # Without PM timer and HPET nothing recalibrates the counter: what
@@ -124,6 +125,12 @@ class Guest:
         """The lines in which the kernel complained."""
         return [line for line in self.console.read_text(errors="replace").splitlines()
                 if TROUBLE.search(line)]
+
+    def new_trouble(self):
+        """Those that were not told before."""
+        lines = self.trouble()
+        told, self.told = self.told, len(lines)
+        return lines[told:]
 
     def begin(self, command, timeout=60):
         """Start a shell command; finish() waits for it."""
@@ -179,7 +186,16 @@ class Guest:
                 "while [ -d /proc/$p ]; do usleep 20000; done; rm /run/berkd.pid")
 
     def log(self):
-        return self.sh("cat /run/berkd.log")
+        return self.sh("cat /run/berkd.log 2>/dev/null; true")
+
+    def peek_log(self):
+        """For a report: the end of berkd's log if the machine still answers."""
+        if self.qemu.poll() is not None:
+            return "dead"
+        try:
+            return self.log()[-1500:]
+        except LabError as error:
+            return str(error)
 
 
 class Row:
