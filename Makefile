@@ -34,15 +34,17 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
 CORE := track ensemble servo msg node
-RIM := nl clock conf out
+RIM := nl nl_msg addr clock conf conf_key out log
+CTL := ctl ctl_show ctl_watch ctl_conf
 CORE_OBJ := $(CORE:%=$(B)/userspace/%.o)
 RIM_OBJ := $(RIM:%=$(B)/userspace/%.o)
+CTL_OBJ := $(CTL:%=$(B)/userspace/%.o)
 
 userspace: $(B)/berkd $(B)/berkctl ## berkd and berkctl
 
-$(B)/berkd: $(B)/userspace/berkd.o $(CORE_OBJ) $(RIM_OBJ)
+$(B)/berkd: $(B)/userspace/berkd.o $(B)/userspace/drive.o $(CORE_OBJ) $(RIM_OBJ)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
-$(B)/berkctl: $(B)/userspace/berkctl.o $(RIM_OBJ)
+$(B)/berkctl: $(B)/userspace/berkctl.o $(CTL_OBJ) $(RIM_OBJ)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/userspace/%.o: userspace/%.c | libraries
 	@mkdir -p $(@D)

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * berkd: starts and ends, reads its configuration, and waits
+ *
+ * One loop over three descriptors: signals, the module's notifications, the
+ * node's timer. What they bring is handed to drive.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "addr.h"
+#include "conf.h"
+#include "drive.h"
+#include "log.h"
+#include "out.h"
+
+#define CONF_PATH "/etc/berk/berkd.conf"
+#define RUN_DIR "/run/berk"
+#define PID_PATH RUN_DIR "/berkd.pid"
+#define NSEC_PER_SEC 1000000000LL
+
+struct berkd {
+	const char *conf_path;
+	struct conf conf;
+	struct drive drive;
+	int timer_fd, signal_fd;
+	int watchdog_ms;	/* -1: none */
+	bool stop;
+	int exit_code;
+};
+
+/* --- configuration */
+
+static void on_conf_error(void *arg, const char *text)
+{
+	(void)arg;
+	log_msg(LOG_ERR, "%s", text);
+}
+
+static struct node_conf node_conf_of(const struct conf *conf, double freq_ppb)
+{
+	return (struct node_conf){
+		.role = conf->role,
+		.node_id = conf->module.node_id,
+		.interval_ns = conf->interval_ns,
+		.burst = conf->burst,
+		.step_threshold_ns = conf->step_threshold_ns,
+		.max_rate_ppb = conf->max_rate_ppb,
+		.freq_ppb = freq_ppb,
+	};
+}
+
+static bool has_peer(const struct conf *conf, const union node_addr *addr)
+{
+	for (size_t i = 0; i < conf->npeers; i++)
+		if (addr_equal(&conf->peers[i].addr, addr))
+			return true;
+	return false;
+}
+
+static bool add_peers(struct berkd *d, const struct conf *conf, const struct conf *known)
+{
+	for (size_t i = 0; i < conf->npeers; i++) {
+		if (known && has_peer(known, &conf->peers[i].addr))
+			continue;
+		if (node_peer_add(d->drive.node, &conf->peers[i].addr) < 0) {
+			log_msg(LOG_ERR, "peer %s: out of memory", conf->peers[i].text);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void del_peers(struct berkd *d, const struct conf *old, const struct conf *fresh)
+{
+	for (size_t i = 0; i < old->npeers; i++) {
+		const union node_addr *addr = &old->peers[i].addr;
+
+		if (has_peer(fresh, addr))
+			continue;
+		node_peer_del(d->drive.node, addr);
+		if (bnl_peer_del(d->drive.nl, addr) < 0)
+			log_msg(LOG_WARNING, "removing peer %s: %s", old->peers[i].text,
+				bnl_error(d->drive.nl));
+	}
+}
+
+/* All that can fail comes before anything that changes the node. */
+static bool apply(struct berkd *d, struct conf *fresh)
+{
+	struct node_conf conf;
+
+	if (conf_load(fresh, d->conf_path, CONF_BERKD, on_conf_error, NULL))
+		return false;
+	if (fresh->role != d->conf.role || fresh->module.node_id != d->conf.module.node_id) {
+		log_msg(LOG_ERR, "%s: role and node_id change only with a restart of berkd",
+			d->conf_path);
+		return false;
+	}
+	if (bnl_conf_set(d->drive.nl, &fresh->module) < 0) {
+		log_msg(LOG_ERR, "%s: the module refuses it: %s", d->conf_path, bnl_error(d->drive.nl));
+		return false;
+	}
+	conf = node_conf_of(fresh, d->drive.freq_ppb);
+	node_reconf(d->drive.node, &conf);
+	del_peers(d, &d->conf, fresh);
+	add_peers(d, fresh, &d->conf);
+	drive_act(&d->drive);
+	return true;
+}
+
+static void reload(struct berkd *d)
+{
+	struct conf fresh;
+
+	sd_notify(0, "RELOADING=1");
+	if (apply(d, &fresh)) {
+		conf_free(&d->conf);
+		d->conf = fresh;
+		log_msg(LOG_INFO, "%s read again", d->conf_path);
+	} else {
+		conf_free(&fresh);
+		log_msg(LOG_ERR, "%s: nothing was changed", d->conf_path);
+	}
+	sd_notify(0, "READY=1");
+}
+
+/* --- start and loop */
+
+/* Held until the process ends. */
+static bool lock_pid_file(void)
+{
+	int fd;
+
+	mkdir("/run", 0755);
+	mkdir(RUN_DIR, 0755);
+	fd = open(PID_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		log_msg(LOG_ERR, PID_PATH ": %s%s", strerror(errno),
+			errno == EACCES ? "; run berkd as root" : "");
+		return false;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		log_msg(LOG_ERR, "another berkd is running (" PID_PATH "); stop it first");
+		close(fd);
+		return false;
+	}
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0)
+		log_msg(LOG_WARNING, PID_PATH ": %s", strerror(errno));
+	return true;
+}
+
+static const char *hint(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return "; run berkd as root, or with CAP_NET_ADMIN and CAP_SYS_TIME";
+	default:
+		return "";
+	}
+}
+
+static bool start_module(struct berkd *d)
+{
+	struct bnl_status status;
+	int err = bnl_open(&d->drive.nl, BNL_GROUP_EVENTS | BNL_GROUP_CTRL);
+
+	if (err == -ENOENT) {
+		log_msg(LOG_ERR, "the berk module is not loaded: modprobe berk (or insmod "
+			"berk.ko), then start berkd again");
+		return false;
+	}
+	if (!err)
+		err = bnl_conf_set(d->drive.nl, &d->conf.module);
+	if (!err)
+		err = bnl_peer_del(d->drive.nl, NULL);
+	if (!err)
+		err = bnl_status(d->drive.nl, &status);
+	if (err) {
+		log_msg(LOG_ERR, "the berk module refuses: %s%s", bnl_error(d->drive.nl), hint(err));
+		return false;
+	}
+	d->drive.next_seq = status.seq;	/* older ones are not ours */
+	return true;
+}
+
+static bool start_clock(struct berkd *d)
+{
+	int err = clock_start(&d->drive.clock, &d->drive.freq_ppb);
+
+	if (err) {
+		log_msg(LOG_ERR, "the clock cannot be set: %s%s", strerror(-err), hint(err));
+		return false;
+	}
+	if (d->drive.clock.note[0])
+		log_msg(LOG_NOTICE, "taking over the clock: %s", d->drive.clock.note);
+	return true;
+}
+
+static bool start_node(struct berkd *d)
+{
+	struct node_conf conf = node_conf_of(&d->conf, d->drive.freq_ppb);
+
+	d->drive.node = node_init(&conf);
+	if (!d->drive.node) {
+		log_msg(LOG_ERR, "out of memory");
+		return false;
+	}
+	if (!add_peers(d, &d->conf, NULL))
+		return false;
+	drive_now(&d->drive);
+	node_start(d->drive.node, d->drive.now);
+	log_msg(LOG_INFO, "berkd " BERK_VERSION " started: %s, node %016" PRIx64 ", %zu peers, "
+		"frequency %+.3f ppm", out_role_name(conf.role), conf.node_id, d->conf.npeers,
+		d->drive.freq_ppb / 1000);
+	drive_act(&d->drive);
+	return true;
+}
+
+static bool open_fds(struct berkd *d)
+{
+	uint64_t usec = 0;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (d->signal_fd < 0 || d->timer_fd < 0) {
+		log_msg(LOG_ERR, "signalfd, timerfd: %s", strerror(errno));
+		return false;
+	}
+	d->watchdog_ms = sd_watchdog_enabled(0, &usec) > 0 ? (int)(usec / 3000) : -1;
+	return true;
+}
+
+static void arm_timer(struct berkd *d)
+{
+	int64_t delay = drive_delay(&d->drive);	/* 0 would disarm it */
+	struct itimerspec when = {
+		.it_value = { .tv_sec = delay / NSEC_PER_SEC, .tv_nsec = delay % NSEC_PER_SEC },
+	};
+
+	timerfd_settime(d->timer_fd, 0, &when, NULL);
+}
+
+static void on_timer(struct berkd *d)
+{
+	uint64_t expirations;
+
+	if (read(d->timer_fd, &expirations, sizeof(expirations)) > 0)
+		drive_timer(&d->drive);
+}
+
+/* Leaves the clock at its last good frequency, marked unsynchronised. */
+static void stop(struct berkd *d, int exit_code)
+{
+	sd_notify(0, "STOPPING=1");
+	node_stop(d->drive.node, d->drive.now);
+	drive_act(&d->drive);
+	d->stop = true;
+	d->exit_code = exit_code;
+}
+
+static void on_signal(struct berkd *d)
+{
+	struct signalfd_siginfo info;
+
+	if (read(d->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload(d);
+	else
+		stop(d, 0);
+}
+
+static void on_notifications(struct berkd *d)
+{
+	if (drive_events(&d->drive) < 0) {
+		log_msg(LOG_ERR, "notifications of the module: %s", bnl_error(d->drive.nl));
+		stop(d, 1);
+	} else if (d->drive.gone) {
+		stop(d, 1);
+	}
+}
+
+static void loop(struct berkd *d)
+{
+	struct pollfd fds[] = {
+		{ .fd = d->signal_fd, .events = POLLIN },
+		{ .fd = bnl_events_fd(d->drive.nl), .events = POLLIN },
+		{ .fd = d->timer_fd, .events = POLLIN },
+	};
+
+	while (!d->stop) {
+		drive_now(&d->drive);
+		arm_timer(d);
+		if (poll(fds, 3, d->watchdog_ms) < 0) {
+			if (errno == EINTR)
+				continue;
+			log_msg(LOG_ERR, "poll: %s", strerror(errno));
+			stop(d, 1);
+			return;
+		}
+		if (d->watchdog_ms >= 0)
+			sd_notify(0, "WATCHDOG=1");
+		drive_now(&d->drive);
+		/* ORDER: the end of a round before the timer that begins the next. */
+		if (fds[1].revents)
+			on_notifications(d);
+		if (fds[2].revents && !d->stop)
+			on_timer(d);
+		if (fds[0].revents && !d->stop)
+			on_signal(d);
+	}
+}
+
+static int run(struct berkd *d)
+{
+	d->exit_code = 1;
+	if (lock_pid_file() && open_fds(d) && start_module(d) && start_clock(d) && start_node(d)) {
+		d->exit_code = 0;
+		sd_notify(0, "READY=1");
+		loop(d);
+	}
+	if (d->drive.node)
+		node_free(d->drive.node);
+	bnl_close(d->drive.nl);
+	return d->exit_code;
+}
+
+static int usage(FILE *file, int code)
+{
+	fputs("Usage: berkd [-c FILE] [--check]\n"
+	      "Keeps this machine's clock equal to those of its group.\n\n"
+	      "  -c, --config FILE  instead of " CONF_PATH "\n"
+	      "      --check        only check the configuration\n"
+	      "  -h, --help         this text\n"
+	      "  -V, --version      the version\n", file);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'C' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 }
+	};
+	struct berkd d = { .conf_path = CONF_PATH, .timer_fd = -1, .signal_fd = -1 };
+	bool check = false;
+	int opt, code;
+
+	while ((opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+		if (opt == 'c')
+			d.conf_path = optarg;
+		else if (opt == 'C')
+			check = true;
+		else if (opt == 'h')
+			return usage(stdout, 0);
+		else if (opt == 'V')
+			return puts("berkd " BERK_VERSION) < 0;
+		else
+			return usage(stderr, 2);
+	}
+	if (optind < argc)
+		return usage(stderr, 2);
+	if (conf_load(&d.conf, d.conf_path, CONF_BERKD, on_conf_error, NULL))
+		code = 1;
+	else if (check)
+		code = printf("%s: good\n", d.conf_path) < 0;
+	else
+		code = run(&d);
+	conf_free(&d.conf);
+	return code;
+}

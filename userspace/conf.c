@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The configuration file as a whole. */
+#include "conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <systemd/sd-id128.h>
+
+#include "addr.h"
+#include "clock.h"
+
+#define DEFAULT_CLUSTER "berk"
+
+struct parser {
+	struct conf *conf;
+	const char *name;
+	enum conf_scope scope;
+	unsigned int line;	/* 0: the file as a whole */
+	int errors;
+	conf_error_fn *error;
+	void *arg;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void complain(struct parser *p, const char *fmt, ...)
+{
+	char reason[512], text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	if (p->line)
+		snprintf(text, sizeof(text), "%s:%u: %s", p->name, p->line, reason);
+	else
+		snprintf(text, sizeof(text), "%s: %s", p->name, reason);
+	p->errors++;
+	p->error(p->arg, text);
+}
+
+static void unknown_key(struct parser *p, const char *name)
+{
+	char accepted[256] = "";
+
+	for (const struct conf_key *key = conf_keys; key->name; key++) {
+		if (!(key->scope & p->scope))
+			continue;
+		if (*accepted)
+			strcat(accepted, ", ");
+		strcat(accepted, key->name);
+	}
+	complain(p, "unknown key \"%.40s\"; accepted: %s", name, accepted);
+}
+
+static char *trim(char *text)
+{
+	char *end = text + strlen(text);
+
+	while (end > text && isspace((unsigned char)end[-1]))
+		*--end = '\0';
+	return text + strspn(text, " \t\r\n\v\f");
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++)
+		if (*text != '\t' && (*text < ' ' || *text > '~'))
+			return false;
+	return true;
+}
+
+static void parse_pair(struct parser *p, char *name, char *value)
+{
+	const struct conf_key *key = conf_find(name, p->scope);
+	struct conf *conf = p->conf;
+	unsigned int bit;
+	const char *wrong;
+
+	if (!key) {
+		unknown_key(p, name);
+		return;
+	}
+	bit = 1U << (key - conf_keys);
+	if (conf->seen & bit && !key->repeatable) {
+		complain(p, "%s is given twice; accepted: once", name);
+		return;
+	}
+	conf->seen |= bit;
+	wrong = *value ? key->parse(conf, value) : "no value";
+	if (wrong)
+		complain(p, "%s = %.80s: %s; accepted: %s", name, value, wrong, key->accepts);
+	else if (key->repeatable)
+		conf->peers[conf->npeers - 1].line = p->line;
+}
+
+static void parse_line(struct parser *p, char *line, size_t len)
+{
+	char *equals;
+
+	if (strlen(line) != len) {
+		complain(p, "a zero byte; accepted: key = value");
+		return;
+	}
+	line[strcspn(line, "#")] = '\0';
+	line = trim(line);
+	if (!*line)
+		return;
+	equals = strchr(line, '=');
+	if (!is_printable(line)) {
+		complain(p, "an unprintable character; accepted: key = value");
+	} else if (!equals) {
+		complain(p, "no \"=\" in \"%.40s\"; accepted: key = value", line);
+	} else {
+		*equals = '\0';
+		parse_pair(p, trim(line), trim(equals + 1));
+	}
+}
+
+static void resolve_peers(struct parser *p)
+{
+	struct conf *conf = p->conf;
+	uint16_t port = conf->module.port ? conf->module.port : BERK_PORT;
+
+	for (size_t i = 0; i < conf->npeers; i++) {
+		struct conf_peer *peer = &conf->peers[i];
+		const char *wrong = addr_parse_peer(peer->text, port, &peer->addr);
+
+		p->line = peer->line;
+		if (wrong) {
+			complain(p, "peer = %.80s: %s; accepted: %s", peer->text, wrong,
+				 conf_find("peer", p->scope)->accepts);
+			continue;
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (addr_equal(&conf->peers[j].addr, &peer->addr)) {
+				complain(p, "peer = %.80s is the peer of line %u; accepted: each once",
+					 peer->text, conf->peers[j].line);
+				break;
+			}
+		}
+	}
+}
+
+/*
+ * The machine id itself is confidential (machine-id(5)): what goes onto the wire
+ * is a keyed hash of it.
+ */
+static const char *default_node_id(uint64_t *id)
+{
+	static const sd_id128_t berk = SD_ID128_MAKE(c8, 4f, 1e, 0d, 5b, 3a, 4c, 52,
+						     9e, 77, 2d, a1, 60, 1b, f4, 35);
+	sd_id128_t hash;
+
+	if (sd_id128_get_machine_app_specific(berk, &hash) < 0)
+		return "node_id is missing and /etc/machine-id is not there to derive it from";
+	*id = hash.qwords[0] ? hash.qwords[0] : 1;
+	return NULL;
+}
+
+static void finish_berkd(struct parser *p)
+{
+	struct bnl_conf *module = &p->conf->module;
+	const char *wrong = NULL;
+
+	p->line = 0;
+	if (!(p->conf->seen & 1U << (conf_find("role", CONF_BERKD) - conf_keys)))
+		complain(p, "role is missing; accepted: role = master or role = slave");
+	if (p->conf->role == BERK_ROLE_SLAVE && p->conf->npeers) {
+		p->line = p->conf->peers[0].line;
+		complain(p, "peer in a slave's file; accepted: peers with role = master only");
+		p->line = 0;
+	}
+	if (!(module->set & BNL_CONF_NODE_ID))
+		wrong = default_node_id(&module->node_id);
+	if (wrong)
+		complain(p, "%s; accepted: node_id = %s", wrong,
+			 conf_find("node_id", CONF_BERKD)->accepts);
+	if (!module->port)
+		module->port = BERK_PORT;
+	if (!(module->set & BNL_CONF_CLUSTER))
+		module->cluster = conf_cluster_id(DEFAULT_CLUSTER);
+	module->set = BNL_CONF_NODE_ID | BNL_CONF_CLUSTER | BNL_CONF_PORT | BNL_CONF_BIND |
+		      BNL_CONF_IFINDEX;
+}
+
+int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope scope,
+	       conf_error_fn *error, void *arg)
+{
+	struct parser p = {
+		.conf = conf, .name = name, .scope = scope, .error = error, .arg = arg,
+	};
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	*conf = (struct conf){
+		.interval_ns = 1000000000,
+		.burst = 8,
+		.step_threshold_ns = 1000000,
+		.max_rate_ppb = CLOCK_FREQ_MAX_PPB,
+	};
+	while ((len = getline(&line, &size, file)) >= 0) {
+		p.line++;
+		parse_line(&p, line, len);
+	}
+	free(line);
+	if (ferror(file)) {
+		p.line = 0;
+		complain(&p, "cannot be read: %s", strerror(errno));
+	}
+	resolve_peers(&p);
+	if (scope == CONF_BERKD)
+		finish_berkd(&p);
+	return p.errors;
+}
+
+int conf_load(struct conf *conf, const char *path, enum conf_scope scope,
+	      conf_error_fn *error, void *arg)
+{
+	FILE *file = fopen(path, "re");
+	char text[512];
+	int errors;
+
+	if (!file) {
+		memset(conf, 0, sizeof(*conf));
+		snprintf(text, sizeof(text), "%.256s: cannot be read: %s", path, strerror(errno));
+		error(arg, text);
+		return 1;
+	}
+	errors = conf_parse(conf, file, path, scope, error, arg);
+	fclose(file);
+	return errors;
+}
+
+void conf_free(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->npeers; i++)
+		free(conf->peers[i].text);
+	free(conf->peers);
+	memset(conf, 0, sizeof(*conf));
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The keys of the configuration and their values. */
+#include "conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "clock.h"
+
+#define NAME_MAX_LEN 64
+#define HEX_DIGITS "0123456789abcdefABCDEF"
+
+bool conf_parse_id(const char *text, uint64_t *id)
+{
+	size_t len = strlen(text);
+	bool prefixed = !strncasecmp(text, "0x", 2);
+	bool hex = prefixed || (len == 16 && strspn(text, HEX_DIGITS) == 16);
+	char *end;
+
+	if (prefixed)
+		text += 2;
+	if (!isxdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*id = strtoull(text, &end, hex ? 16 : 10);
+	return !*end && !errno && *id;
+}
+
+uint64_t conf_cluster_id(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325;	/* FNV-1a */
+
+	if (strlen(name) == 16 && strspn(name, HEX_DIGITS) == 16)
+		return strtoull(name, NULL, 16);
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
+	return hash;
+}
+
+bool conf_parse_duration(const char *text, int64_t *ns)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	size_t digits = strspn(text, "0123456789.");
+	char *end;
+	double value = strtod(text, &end);
+
+	/* strtod() alone takes "inf", signs and hexadecimal as well. */
+	if (!isdigit((unsigned char)text[0]) || end != text + digits)
+		return false;
+	end += strspn(end, " \t");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].name))
+			continue;
+		if (value * units[i].ns > 1e18)
+			return false;
+		*ns = llround(value * units[i].ns);
+		return true;
+	}
+	return false;
+}
+
+static const char *duration(const char *value, int64_t min, int64_t max, int64_t *ns)
+{
+	int64_t parsed;
+
+	if (!conf_parse_duration(value, &parsed))
+		return "not a time with its unit";
+	if (parsed < min || parsed > max)
+		return "out of range";
+	*ns = parsed;
+	return NULL;
+}
+
+static const char *integer(const char *value, unsigned long min, unsigned long max,
+			   unsigned long *out)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)value[0]) || strlen(value) > 10)
+		return "not a whole number in range";
+	*out = strtoul(value, &end, 10);
+	if (*end)
+		return "not a whole number";
+	return *out < min || *out > max ? "out of range" : NULL;
+}
+
+static const char *parse_role(struct conf *conf, const char *value)
+{
+	if (!strcmp(value, "master"))
+		conf->role = BERK_ROLE_MASTER;
+	else if (!strcmp(value, "slave"))
+		conf->role = BERK_ROLE_SLAVE;
+	else
+		return "no such role";
+	return NULL;
+}
+
+static const char *parse_node_id(struct conf *conf, const char *value)
+{
+	if (!conf_parse_id(value, &conf->module.node_id))
+		return "not an id";
+	conf->module.set |= BNL_CONF_NODE_ID;
+	return NULL;
+}
+
+static const char *parse_cluster(struct conf *conf, const char *value)
+{
+	if (strlen(value) > NAME_MAX_LEN)
+		return "too long";
+	conf->module.cluster = conf_cluster_id(value);
+	conf->module.set |= BNL_CONF_CLUSTER;
+	return NULL;
+}
+
+static const char *parse_port(struct conf *conf, const char *value)
+{
+	unsigned long port;
+	const char *wrong = integer(value, 1, UINT16_MAX, &port);
+
+	if (wrong)
+		return wrong;
+	conf->module.port = port;
+	conf->module.set |= BNL_CONF_PORT;
+	return NULL;
+}
+
+static const char *parse_bind(struct conf *conf, const char *value)
+{
+	union node_addr addr;
+	const char *wrong = NULL;
+
+	memset(&addr, 0, sizeof(addr));
+	if (strcmp(value, "any"))
+		wrong = addr_parse_host(value, &addr);
+	if (wrong)
+		return wrong;
+	conf->module.bind = addr;
+	conf->module.set |= BNL_CONF_BIND;
+	return NULL;
+}
+
+static const char *parse_device(struct conf *conf, const char *value)
+{
+	unsigned int index = 0;
+
+	if (strcmp(value, "any")) {
+		index = if_nametoindex(value);
+		if (!index)
+			return "no such device";
+	}
+	conf->module.ifindex = index;
+	conf->module.set |= BNL_CONF_IFINDEX;
+	return NULL;
+}
+
+/* Its address is looked up in the end, when the default port is known. */
+static const char *parse_peer(struct conf *conf, const char *value)
+{
+	struct conf_peer *peers = reallocarray(conf->peers, conf->npeers + 1, sizeof(*peers));
+
+	if (!peers)
+		return "out of memory";
+	conf->peers = peers;
+	peers[conf->npeers] = (struct conf_peer){ .text = strdup(value) };
+	if (!peers[conf->npeers].text)
+		return "out of memory";
+	conf->npeers++;
+	return NULL;
+}
+
+static const char *parse_interval(struct conf *conf, const char *value)
+{
+	return duration(value, 62500000, 64000000000, &conf->interval_ns);
+}
+
+static const char *parse_burst(struct conf *conf, const char *value)
+{
+	unsigned long burst;
+	const char *wrong = integer(value, 1, BERK_BURST_MAX, &burst);
+
+	if (!wrong)
+		conf->burst = burst;
+	return wrong;
+}
+
+static const char *parse_step_threshold(struct conf *conf, const char *value)
+{
+	return duration(value, 1000, 3600000000000, &conf->step_threshold_ns);
+}
+
+static const char *parse_max_rate(struct conf *conf, const char *value)
+{
+	char *end;
+	double ppm = strtod(value, &end);
+
+	if (!isdigit((unsigned char)value[0]) || *end || strpbrk(value, "xXpP"))
+		return "not a number";
+	if (!(ppm >= 1 && ppm * 1000 <= CLOCK_FREQ_MAX_PPB))
+		return "out of range";
+	conf->max_rate_ppb = ppm * 1000;
+	return NULL;
+}
+
+#define BOTH (CONF_BERKD | CONF_MODULE)
+
+/* berkd.conf(5) describes each of these in the same words. */
+const struct conf_key conf_keys[] = {
+	{ "role", CONF_BERKD, false, "master or slave", parse_role },
+	{ "node_id", BOTH, false, "16 hexadecimal digits, 0x... or decimal, not 0", parse_node_id },
+	{ "cluster", BOTH, false, "a name of up to 64 characters", parse_cluster },
+	{ "peer", BOTH, true, "HOST, HOST:PORT, V6 or [V6]:PORT", parse_peer },
+	{ "port", BOTH, false, "1..65535", parse_port },
+	{ "bind", BOTH, false, "an IPv4 or IPv6 address, or any", parse_bind },
+	{ "device", BOTH, false, "the name of a network device, or any", parse_device },
+	{ "interval", CONF_BERKD, false, "62.5ms..64s", parse_interval },
+	{ "burst", CONF_BERKD, false, "1..64", parse_burst },
+	{ "step_threshold", CONF_BERKD, false, "1us..3600s", parse_step_threshold },
+	{ "max_rate", CONF_BERKD, false, "1..500 (ppm)", parse_max_rate },
+	{ 0 }
+};
+
+const struct conf_key *conf_find(const char *name, enum conf_scope scope)
+{
+	for (const struct conf_key *key = conf_keys; key->name; key++)
+		if (key->scope & scope && !strcmp(key->name, name))
+			return key;
+	return NULL;
+}

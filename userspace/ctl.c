@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int ctl_fail(const struct ctl *ctl, int err, const char *what)
+{
+	const char *reason = bnl_error(ctl->nl);
+
+	if (err == -EPERM || err == -EACCES)
+		fprintf(stderr, "berkctl: %s: no permission: run it as root (sudo berkctl ...)\n",
+			what);
+	else
+		fprintf(stderr, "berkctl: %s: %s\n", what, reason);
+	return CTL_FAILED;
+}
+
+bool ctl_open(struct ctl *ctl, unsigned int groups)
+{
+	int err = bnl_open(&ctl->nl, groups);
+
+	if (err == -ENOENT)
+		fprintf(stderr, "berkctl: the berk module is not loaded: sudo modprobe berk "
+			"(or insmod berk.ko)\n");
+	else if (err)
+		ctl_fail(ctl, err, "talking to the berk module");
+	return !err;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* ctl: what the verbs of berkctl share */
+#ifndef BERK_CTL_H
+#define BERK_CTL_H
+
+#include <stdbool.h>
+
+#include "nl.h"
+
+struct ctl {
+	bool json, colour, follow;
+	struct bnl *nl;
+};
+
+/* Exit codes, and what the verbs return. */
+enum { CTL_OK, CTL_FAILED, CTL_USAGE };
+
+/* Opens ctl->nl. False: said why on stderr. */
+bool ctl_open(struct ctl *ctl, unsigned int groups);
+
+/* Says on one line what failed and what to do. Returns CTL_FAILED. */
+int ctl_fail(const struct ctl *ctl, int err, const char *what);
+
+/* argv: what follows the verb, without options. */
+int ctl_status(struct ctl *ctl, int argc, char **argv);
+int ctl_peers(struct ctl *ctl, int argc, char **argv);
+int ctl_version(struct ctl *ctl, int argc, char **argv);
+int ctl_samples(struct ctl *ctl, int argc, char **argv);
+int ctl_monitor(struct ctl *ctl, int argc, char **argv);
+int ctl_set(struct ctl *ctl, int argc, char **argv);
+int ctl_showconf(struct ctl *ctl, int argc, char **argv);
+int ctl_setconf(struct ctl *ctl, int argc, char **argv);
+
+#endif /* BERK_CTL_H */

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "drive.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "addr.h"
+#include "out.h"
+
+void drive_now(struct drive *d)
+{
+	clock_read(&d->now);
+}
+
+static void limited(struct drive *d, enum drive_complaint what, const char *failed)
+{
+	log_limited(&d->limits[what], d->now.raw_ns, LOG_WARNING, "%s: %s", failed,
+		    bnl_error(d->nl));
+}
+
+static void act_peer(struct drive *d, const union node_addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+	uint32_t index;
+
+	if (bnl_peer_set(d->nl, addr, &index) < 0)
+		log_msg(LOG_ERR, "peer %s: %s", addr_format(addr, text), bnl_error(d->nl));
+	else
+		node_peer_index(d->node, addr, index);
+}
+
+static void act_send(struct drive *d, const struct node_send *send)
+{
+	char addr[ADDR_TEXT_MAX], what[ADDR_TEXT_MAX + 16];
+
+	if (bnl_send(d->nl, &send->addr, send->payload, send->len) < 0) {
+		snprintf(what, sizeof(what), "sending to %s", addr_format(&send->addr, addr));
+		limited(d, DRIVE_SEND, what);
+	}
+}
+
+static void act_clock(struct drive *d, const struct node_clock *want)
+{
+	int err = clock_set(&d->clock, want, &d->freq_ppb);
+
+	if (err < 0)
+		log_limited(&d->limits[DRIVE_CLOCK], d->now.raw_ns, LOG_ERR,
+			    "the clock cannot be set: %s", strerror(-err));
+	if (d->clock.note[0])
+		log_limited(&d->limits[DRIVE_RIVAL], d->now.raw_ns, LOG_WARNING,
+			    "another program drives this clock: %s; stop it", d->clock.note);
+}
+
+static void act_publish(struct drive *d, const struct node_publish *publish)
+{
+	unsigned int shown = publish->role << 8 | publish->state;
+
+	if (bnl_publish(d->nl, publish) < 0)
+		limited(d, DRIVE_PUBLISH, "publishing the state");
+	if (shown != d->shown)
+		sd_notifyf(0, "STATUS=%s, %s", out_role_name(publish->role),
+			   out_state_name(publish->state));
+	d->shown = shown;
+}
+
+static void act(struct drive *d, const struct node_action *action)
+{
+	int err;
+
+	if (d->gone && action->type != NODE_ACT_CLOCK && action->type != NODE_ACT_LOG)
+		return;
+	switch (action->type) {
+	case NODE_ACT_PEER:
+		act_peer(d, &action->peer);
+		break;
+	case NODE_ACT_ROUND:
+		/* EBUSY: the last one is still under way. The node's timer goes on. */
+		err = bnl_round(d->nl, &action->round);
+		if (err < 0 && err != -EBUSY)
+			limited(d, DRIVE_ROUND, "starting a round");
+		break;
+	case NODE_ACT_SEND:
+		act_send(d, &action->send);
+		break;
+	case NODE_ACT_CLOCK:
+		act_clock(d, &action->clock);
+		break;
+	case NODE_ACT_PUBLISH:
+		act_publish(d, &action->publish);
+		break;
+	case NODE_ACT_LOG:
+		log_msg(action->log.priority, "%s", action->log.text);
+		break;
+	}
+}
+
+void drive_act(struct drive *d)
+{
+	struct node_action action;
+
+	while (node_next_action(d->node, &action))
+		act(d, &action);
+	drive_now(d);	/* a step among them has made it old */
+}
+
+static void on_sample(void *arg, const struct berk_sample *sample)
+{
+	struct drive *d = arg;
+
+	node_sample(d->node, d->now, sample);
+	d->next_seq = sample->seq + 1;
+}
+
+static void feed_samples(struct drive *d)
+{
+	if (bnl_samples(d->nl, d->next_seq, on_sample, d) < 0)
+		limited(d, DRIVE_SAMPLES, "reading the samples");
+}
+
+static void on_event(void *arg, const struct bnl_event *ev)
+{
+	struct drive *d = arg;
+
+	drive_now(d);
+	switch (ev->type) {
+	case BNL_EV_ROUND:
+		feed_samples(d);
+		node_round_done(d->node, d->now, ev->round.round);
+		break;
+	case BNL_EV_CTRL:
+		node_ctrl(d->node, d->now, &ev->ctrl.addr, ev->ctrl.node_id, ev->ctrl.term,
+			  ev->ctrl.payload, ev->ctrl.len);
+		break;
+	case BNL_EV_OVERRUN:
+		log_limited(&d->limits[DRIVE_OVERRUN], d->now.raw_ns, LOG_WARNING,
+			    "notifications of the module were lost; reading its samples again");
+		feed_samples(d);
+		break;
+	case BNL_EV_GONE:
+		log_msg(LOG_ERR, "the berk module was unloaded: load it (modprobe berk) and "
+			"start berkd again");
+		d->gone = true;
+		break;
+	case BNL_EV_STATE:	/* our own, from PUBLISH */
+	case BNL_EV_SAMPLES:
+		break;
+	}
+	drive_act(d);
+}
+
+int drive_events(struct drive *d)
+{
+	return bnl_events(d->nl, on_event, d);
+}
+
+void drive_timer(struct drive *d)
+{
+	node_timer(d->node, d->now);
+	drive_act(d);
+}
+
+int64_t drive_delay(const struct drive *d)
+{
+	int64_t delay = node_next_timer(d->node) - d->now.raw_ns;
+
+	return delay > 0 ? delay : 1;
+}
