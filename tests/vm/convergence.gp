@@ -15,8 +15,8 @@ set grid lc rgb '#e4e4e4' lt 1
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead lc rgb '#999999' dt 3
 set arrow 2 from converged_s, graph 0 to converged_s, graph 1 nohead lc rgb '#009e73' dt 3 lw 1.5
 
-set label 1 sprintf("%d clocks become one", nodes) at screen 0.085, 0.972 font ',24' textcolor rgb '#111111'
-set label 2 sprintf("true clocks of %d virtual machines, Linux %s; below 1 ms after %.1f s, then p50 %.2f µs, p99 %.2f µs", \
+set label 1 sprintf("%d clocks become one time", nodes) at screen 0.085, 0.972 font ',24' textcolor rgb '#111111'
+set label 2 sprintf("true clocks of %d virtual machines, Linux %s; below 1 ms after %.1f s, then p50 %.3g µs, p99 %.3g µs", \
 	nodes, kernel, converged_s, spread_us_p50, spread_us_p99) at screen 0.085, 0.944 textcolor rgb '#555555'
 
 # 1: spread, logarithmic
@@ -28,7 +28,7 @@ set ytics ("100 ns" 0.1, "1 µs" 1, "10 µs" 10, "100 µs" 100, "1 ms" 1e3, "10 
 set arrow 3 from -3, 1e3 to seconds, 1e3 nohead lc rgb '#d55e00' dt 2
 set label 3 "promised: below 1 ms" at graph 0.99, first 2e3 right textcolor rgb '#d55e00' font ',12'
 set label 4 "first round" at 0, graph 1.05 center textcolor rgb '#777777' font ',12'
-set label 5 "Spread: the fastest minus the slowest clock" at graph 0.99, graph 0.93 right font ',17' textcolor rgb '#111111'
+set label 5 "Spread: from the clock furthest behind to the one furthest ahead" at graph 0.99, graph 0.93 right font ',17' textcolor rgb '#111111'
 unset key
 plot csv skip 1 using 1:2 with lines lw 2 lc rgb '#222222'
 unset label 1; unset label 2; unset label 3; unset label 4; unset arrow 3
@@ -37,9 +37,9 @@ unset logscale y
 # 2: offsets, linear around zero and logarithmic beyond
 set tmargin at screen 0.60
 set bmargin at screen 0.345
-set nonlinear y via asinh(y / 0.5) inverse 0.5 * sinh(y)
+set nonlinear y via asinh(y / 5) inverse 5 * sinh(y)
 set yrange [-1e7:1e7]
-set ytics ("−1 s" -1e6, "−10 ms" -1e4, "−100 µs" -100, "−1 µs" -1, "0" 0, "1 µs" 1, "100 µs" 100, "10 ms" 1e4, "1 s" 1e6)
+set ytics ("−1 s" -1e6, "−10 ms" -1e4, "−100 µs" -100, "0" 0, "100 µs" 100, "10 ms" 1e4, "1 s" 1e6)
 set label 5 "Offset of each clock from the group's mean"
 set key at graph 0.99, graph 0.86 right top horizontal maxrows 1 samplen 1.5 textcolor rgb '#333333'
 plot for [i=1:nodes] csv skip 1 using 1:(column(2 + i)) with lines lw 2 lc rgb color[(i - 1) % 8 + 1] title sprintf('node%d', i)

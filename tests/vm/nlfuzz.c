@@ -197,6 +197,7 @@ static uint64_t random_number(uint64_t *seed)
 static void random_request(uint64_t *seed)
 {
 	const struct command *c = &commands[random_number(seed) % COMMANDS];
+	static const uint16_t families[] = { AF_INET, AF_INET6 };
 	unsigned char bytes[256];
 	struct rawmsg m;
 	int n;
@@ -211,7 +212,7 @@ static void random_request(uint64_t *seed)
 		for (i = 0; i < sizeof(bytes); i++)
 			bytes[i] = random_number(seed);
 		if (a->type == BERK_A_ADDR || a->type == BERK_A_BIND)
-			memcpy(bytes, &(uint16_t){ random_number(seed) % 2 ? AF_INET : AF_INET6 }, 2);
+			memcpy(bytes, &families[random_number(seed) % 2], 2);
 		rawmsg_put(&m, random_number(seed) % 9 ? a->type : random_number(seed) % 70,
 			   bytes, len);
 	}

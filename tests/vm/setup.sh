@@ -33,7 +33,7 @@ install() {
 	[ "$(id -u)" = 0 ] || die "not root, and missing:$missing (run with sudo)"
 	say "installing$missing"
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive try apt-get -qy install --no-install-recommends $missing
+	DEBIAN_FRONTEND=noninteractive try apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing
 }
 
 # concrete META: the package that the meta package stands for

@@ -301,9 +301,9 @@ static void command(char *line)
 {
 	char *verb = strtok_r(line, " \n", &line), *arg = strtok_r(NULL, " \n", &line);
 	int i = arg ? atoi(arg) : -1;
-	struct port *p = &port[i];
+	struct port *p = i >= 0 && i < ports ? &port[i] : NULL;
 
-	if (i < 0 || i >= ports)
+	if (!p)
 		puts("error: no such port");
 	else if (!strcmp(verb, "set"))
 		puts(set_fault(p, line));

@@ -1,45 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
-# Virtual machines: the demonstration and the tests that need whole kernels.
+# Virtual machines: the demonstration, and the tests that need whole kernels.
 
 NODES ?= 5
 SECONDS ?= 120
 KERNEL ?= 6.1
 VM := $(B)/vm
-VMSRC := tests/vm
-VM_GUEST := $(VM)/nlfuzz $(VM)/cycle $(VM)/flood
 VM_KERNELS := 6.1 6.12
+VM_HOST := $(VM)/switch $(VM)/truth
+VM_GUEST := $(VM)/nlfuzz $(VM)/cycle $(VM)/flood
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/berk
-export XDG_CACHE_HOME
+VM_MAKE = $(MAKE) --no-print-directory -s
 
-demo: vm-ready-$(KERNEL) ## machines with wrong clocks converge before your eyes (NODES=5 SECONDS=120 KERNEL=6.1|6.12)
-	@exec /usr/bin/python3 $(VMSRC)/demo.py $(KERNEL) $(NODES) $(SECONDS)
+demo: ## virtual machines with wrong clocks converge (NODES=5 SECONDS=120 KERNEL=6.1|6.12) (root)
+	@tests/vm/setup.sh $(KERNEL)
+	@$(VM_MAKE) vm-image-$(KERNEL)
+	@exec tests/vm/demo.py $(KERNEL) $(NODES) $(SECONDS)
 
-vm: $(VM_KERNELS:%=vm-ready-%) ## tests in virtual machines, on both kernels
-	@exec /usr/bin/python3 $(VMSRC)/vmtest.py $(VM_KERNELS)
+vm: ## tests of the whole in virtual machines with both kernels (root)
+	@tests/vm/setup.sh $(VM_KERNELS)
+	@$(VM_MAKE) $(VM_KERNELS:%=vm-image-%)
+	@exec tests/vm/vmtest.py $(VM_KERNELS)
 
-# Everything of one kernel series; a setup first, that "make" finds its compiler.
-vm-ready-%: vm-setup
-	@$(MAKE) --no-print-directory vm-image-$*
-
-vm-setup:
-	@$(VMSRC)/setup.sh $(if $(filter vm,$(MAKECMDGOALS)),$(VM_KERNELS),$(KERNEL))
-
-vm-module-%:
-	@mkdir -p $(VM)
-	@echo "build: module for $$(cat $(VM_CACHE)/kernel-$*/release)"
-	@$(MAKE) --no-print-directory module KDIR=/usr/src/linux-headers-$$(cat $(VM_CACHE)/kernel-$*/release) \
-		>$(VM)/module-$*.log 2>&1 || { cat $(VM)/module-$*.log >&2; exit 1; }
-
-vm-image-%: vm-module-% userspace $(VM)/agent $(VM)/switch $(VM)/truth $(VM_GUEST)
-	@echo "build: initramfs for $*"
-	@$(VMSRC)/image.sh $* $(VM)/initramfs-$*.cpio $(VM)/agent $(B)/berkd $(B)/berkctl $(VM_GUEST) \
-		$(B)/module/$$(cat $(VM_CACHE)/kernel-$*/release)/berk.ko
+# The initramfs of one kernel series, with everything in it.
+vm-image-%: VM_REL = $(shell cat $(VM_CACHE)/kernel-$*/release)
+vm-image-%: userspace $(VM)/agent $(VM_HOST) $(VM_GUEST)
+	@echo "build: module and initramfs for $(VM_REL)"
+	+@$(VM_MAKE) module KDIR=/usr/src/linux-headers-$(VM_REL) >$(VM)/module-$*.log 2>&1 || \
+		{ cat $(VM)/module-$*.log >&2; exit 1; }
+	@tests/vm/image.sh $* $(VM)/initramfs-$*.cpio $(VM)/agent $(B)/berkd $(B)/berkctl $(VM_GUEST) \
+		$(B)/module/$(VM_REL)/berk.ko
 
 $(VM)/agent: LDFLAGS += -static
 $(VM)/nlfuzz $(VM)/cycle: LDLIBS = $(PKG_LIBS)
-$(VM)/%: $(VMSRC)/%.c $(VMSRC)/page.h $(VMSRC)/rawnl.h kmod/uapi/linux/berk.h
+$(VM)/%: tests/vm/%.c tests/vm/page.h tests/vm/rawnl.h kmod/uapi/linux/berk.h | libraries
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(PKG_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
-.PHONY: demo vm vm-setup
-.PRECIOUS: $(VM)/%
+.PHONY: demo vm
