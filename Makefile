@@ -15,7 +15,7 @@ ARCH_ARG = $(if $(ARCH),ARCH=$(ARCH))
 KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 KSRC = Kbuild dkms.conf $(wildcard kmod/*.[ch] kmod/uapi/linux/*.h)
 
-module: KBUILD_DIR = $(CURDIR)/$(B)/module/$(KREL)
+module: KBUILD_DIR = $(abspath $(B))/module/$(KREL)
 module: ## berk.ko into build/module/<release>/ (KDIR=headers W=1 C=2)
 	@test -n "$(KREL)" || { echo "no kernel headers in $(KDIR): install linux-headers-$$(uname -r)," \
 		"or name others with KDIR=/usr/src/linux-headers-..." >&2; exit 1; }
