@@ -107,15 +107,20 @@ static const char *split(char *text, char **host, char **port, bool *v6)
 	return NULL;
 }
 
-/* A last label of digits alone is a mistyped address, never a name (RFC 3696). */
+/*
+ * A last label of digits alone is a mistyped address, never a name (RFC 3696); so
+ * is what a resolver would take for one of the old notations (0x7f000001).
+ */
 static bool is_name(const char *host)
 {
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
 	const char *last = strrchr(host, '.');
+	struct in_addr old;
 
 	last = last && last[1] ? last + 1 : host;
-	return isalnum((unsigned char)host[0]) &&
-	       strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_") ==
-	       strlen(host) && strspn(last, "0123456789") != strlen(last);
+	return isalnum((unsigned char)host[0]) && strspn(host, allowed) == strlen(host) &&
+	       strspn(last, "0123456789") != strlen(last) && !inet_aton(host, &old);
 }
 
 static const char *look_up(const char *name, union node_addr *addr)

@@ -72,7 +72,7 @@ static const struct out_field peer_fields[] = {
 	PEER(loss_percent, OUT_PERCENT),
 	PEER(age_ms, OUT_AGE),
 	PEER(offset_ns, OUT_NS),
-	PEER(delay_ns, OUT_NS),
+	PEER(delay_ns, OUT_DELAY),
 	{ 0 }
 };
 

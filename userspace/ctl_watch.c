@@ -164,6 +164,8 @@ int ctl_samples(struct ctl *ctl, int argc, char **argv)
 		return CTL_FAILED;
 	if (ctl->json && !ctl->follow)
 		w.list = json_object_new_array();
+	else if (!ctl->json)
+		out_names(stdout, sample_fields);
 	dump_samples(&w);
 	if (w.list && !w.code)
 		out_json_print(stdout, w.list, true);

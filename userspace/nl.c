@@ -327,6 +327,14 @@ static int on_notification(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/* Notifications answer nothing, so their sequence numbers mean nothing. */
+static int any_sequence(struct nl_msg *msg, void *arg)
+{
+	(void)msg;
+	(void)arg;
+	return NL_OK;
+}
+
 int bnl_events_fd(const struct bnl *nl)
 {
 	return nl_socket_get_fd(nl->ev);
@@ -372,8 +380,7 @@ static int open_events(struct bnl *nl, unsigned int groups)
 	nl->ev_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->ev || !nl->ev_cb)
 		return fail(nl, -ENOMEM, NULL);
-	nl_socket_disable_seq_check(nl->ev);
-	nl_cb_set(nl->ev_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, NULL, NULL);
+	nl_cb_set(nl->ev_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
 	nl_cb_set(nl->ev_cb, NL_CB_VALID, NL_CB_CUSTOM, on_notification, nl);
 	err = genl_connect(nl->ev);
 	if (err < 0)

@@ -85,7 +85,8 @@ static bool is_unknown(const struct out_field *field, union value v)
 {
 	switch (field->type) {
 	case OUT_ID:	return !*v.u64;
-	case OUT_NS:	return *v.s64 == INT64_MAX;
+	case OUT_NS:
+	case OUT_DELAY:	return *v.s64 == INT64_MAX;
 	case OUT_BOUND:
 	case OUT_AGE:	return *v.u64 == UINT64_MAX;
 	default:	return false;
@@ -106,6 +107,9 @@ static void format_human(char *buf, const struct out_field *field, union value v
 	switch (field->type) {
 	case OUT_NS:
 		human_time(buf, "+", *v.s64);
+		break;
+	case OUT_DELAY:
+		human_time(buf, "", *v.s64);
 		break;
 	case OUT_BOUND:
 		human_time(buf, "", *v.u64);
@@ -148,6 +152,7 @@ static void format_bare(char *buf, enum out_type type, union value v)
 		break;
 	case OUT_S64:
 	case OUT_NS:
+	case OUT_DELAY:
 		snprintf(buf, OUT_VALUE_MAX, "%" PRId64, *v.s64);
 		break;
 	case OUT_PPB:
@@ -204,6 +209,7 @@ static struct json_object *json_value(const struct out_field *field, const void 
 		return json_object_new_uint64(*v.u64);
 	case OUT_S64:
 	case OUT_NS:
+	case OUT_DELAY:
 		return json_object_new_int64(*v.s64);
 	case OUT_PPB:
 		return json_object_new_int(*v.s32);

@@ -24,6 +24,7 @@ enum out_type {
 	OUT_U64,	/* uint64_t */
 	OUT_S64,	/* int64_t */
 	OUT_NS,		/* int64_t ns, with sign; INT64_MAX = unknown */
+	OUT_DELAY,	/* int64_t ns; INT64_MAX = unknown */
 	OUT_BOUND,	/* uint64_t ns; UINT64_MAX = unknown */
 	OUT_AGE,	/* uint64_t ms; UINT64_MAX = never */
 	OUT_PPB,	/* int32_t, with sign */
