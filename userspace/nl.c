@@ -50,7 +50,7 @@ static int nle_to_errno(int nle)
 	}
 }
 
-static int fail(struct bnl *nl, int err, const char *text)
+static int set_error(struct bnl *nl, int err, const char *text)
 {
 	snprintf(nl->error, sizeof(nl->error), "%s", text ? text : strerror(-err));
 	return err;
@@ -60,12 +60,12 @@ static int fail_nle(struct bnl *nl, int nle)
 {
 	int err = nle_to_errno(nle);
 
-	return fail(nl, err, err == -EIO ? nl_geterror(nle) : NULL);
+	return set_error(nl, err, err == -EIO ? nl_geterror(nle) : NULL);
 }
 
 static void fail_kernel(struct bnl *nl, int err, struct nlmsghdr *hdr, size_t fixed_len)
 {
-	nl->err = fail(nl, err, NULL);
+	nl->err = set_error(nl, err, NULL);
 	bnl_get_error_text(hdr, fixed_len, nl->error, sizeof(nl->error));
 }
 
@@ -113,7 +113,7 @@ static int on_reply(struct nl_msg *msg, void *arg)
 	struct bnl *nl = arg;
 
 	if (bnl_parse(nlmsg_hdr(msg), attrs) < 0) {
-		nl->err = fail(nl, -EPROTO, "the module's answer cannot be understood: are "
+		nl->err = set_error(nl, -EPROTO, "the module's answer cannot be understood: are "
 			       "module and program of one version?");
 		return NL_SKIP;
 	}
@@ -146,7 +146,7 @@ static int request(struct bnl *nl, struct nl_msg *msg, bool put_failed,
 
 	if (!msg || put_failed) {
 		nlmsg_free(msg);
-		return fail(nl, msg ? -EMSGSIZE : -ENOMEM, NULL);
+		return set_error(nl, msg ? -EMSGSIZE : -ENOMEM, NULL);
 	}
 	nl->reply = reply;
 	nl->reply_arg = arg;
@@ -230,7 +230,7 @@ int bnl_peers(struct bnl *nl, struct bnl_peer **peers, size_t *n)
 			      take_peer, &list);
 	} while (err == -EAGAIN);
 	if (!err && list.no_memory)
-		err = fail(nl, -ENOMEM, NULL);
+		err = set_error(nl, -ENOMEM, NULL);
 	if (err) {
 		free(list.peers);
 		return err;
@@ -379,7 +379,7 @@ static int open_events(struct bnl *nl, unsigned int groups)
 	nl->ev = nl_socket_alloc();
 	nl->ev_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->ev || !nl->ev_cb)
-		return fail(nl, -ENOMEM, NULL);
+		return set_error(nl, -ENOMEM, NULL);
 	nl_cb_set(nl->ev_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
 	nl_cb_set(nl->ev_cb, NL_CB_VALID, NL_CB_CUSTOM, on_notification, nl);
 	err = genl_connect(nl->ev);
@@ -408,7 +408,7 @@ static int open_requests(struct bnl *nl)
 	nl->req = nl_socket_alloc();
 	nl->req_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->req || !nl->req_cb)
-		return fail(nl, -ENOMEM, NULL);
+		return set_error(nl, -ENOMEM, NULL);
 	nl_cb_set(nl->req_cb, NL_CB_VALID, NL_CB_CUSTOM, on_reply, nl);
 	nl_cb_set(nl->req_cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, nl);
 	nl_cb_set(nl->req_cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, nl);

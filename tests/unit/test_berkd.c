@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The neighbours below berkd; what it asks of them is heard. */
+#define main berkd_main
+#define drive_act fake_drive_act
+#define drive_now fake_drive_now
+#define drive_delay fake_drive_delay
+#define drive_events fake_drive_events
+#define drive_timer fake_drive_timer
+#define node_init fake_node_init
+#define node_free fake_node_free
+#define node_start fake_node_start
+#define node_stop fake_node_stop
+#define node_reconf fake_node_reconf
+#define node_peer_add fake_node_peer_add
+#define node_peer_del fake_node_peer_del
+#define bnl_open fake_open
+#define bnl_close fake_close
+#define bnl_error fake_error
+#define bnl_conf_set fake_conf_set
+#define bnl_peer_del fake_peer_del
+#define bnl_status fake_status
+#define bnl_events_fd fake_events_fd
+#define clock_start fake_clock_start
+#define flock fake_flock
+#define open fake_open_file
+#define mkdir fake_mkdir
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+int berkd_main(int argc, char **argv);
+#include "berkd.c"
+#undef main
+#undef open
+
+static char heard[4000];
+static struct {
+	int open, conf_set, clock_start, flock;	/* what they answer */
+	int events_pipe[2];
+	struct node_conf conf;		/* the node's */
+	const char *rewrite;		/* the file's new text, at the first timer */
+	int timers;
+	bool gone;
+} fake;
+static char path[] = "/tmp/berkd-test-XXXXXX";
+
+__attribute__((format(printf, 1, 2)))
+static void hear(const char *fmt, ...)
+{
+	size_t len = strlen(heard);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(heard + len, sizeof(heard) - len, fmt, args);
+	va_end(args);
+}
+
+static void write_conf(const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+void fake_drive_act(struct drive *d)
+{
+	(void)d;
+}
+
+void fake_drive_now(struct drive *d)
+{
+	d->now.raw_ns++;
+}
+
+int64_t fake_drive_delay(const struct drive *d)
+{
+	(void)d;
+	return 1;
+}
+
+int fake_drive_events(struct drive *d)
+{
+	hear("events;");
+	d->gone = fake.gone;
+	return 0;
+}
+
+/* The first asks for a reload, if there is one; the last for the end. */
+void fake_drive_timer(struct drive *d)
+{
+	(void)d;
+	if (fake.timers++ == 0 && fake.rewrite) {
+		write_conf(fake.rewrite);
+		raise(SIGHUP);
+	} else if (fake.gone) {
+		assert_int_equal(write(fake.events_pipe[1], "x", 1), 1);
+	} else {
+		raise(SIGTERM);
+	}
+}
+
+struct node *fake_node_init(const struct node_conf *conf)
+{
+	fake.conf = *conf;
+	return (struct node *)&fake;
+}
+
+void fake_node_free(struct node *node)
+{
+	assert_ptr_equal(node, &fake);
+	hear("free;");
+}
+
+void fake_node_start(struct node *node, struct node_now now)
+{
+	(void)node;
+	(void)now;
+	hear("start;");
+}
+
+void fake_node_stop(struct node *node, struct node_now now)
+{
+	(void)node;
+	(void)now;
+	hear("stop;");
+}
+
+void fake_node_reconf(struct node *node, const struct node_conf *conf)
+{
+	(void)node;
+	fake.conf = *conf;
+	hear("reconf;");
+}
+
+static int hear_peer(const char *what, const union node_addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	hear("%s %s;", what, addr_format(addr, text));
+	return 0;
+}
+
+int fake_node_peer_add(struct node *node, const union node_addr *addr)
+{
+	(void)node;
+	return hear_peer("add", addr);
+}
+
+int fake_node_peer_del(struct node *node, const union node_addr *addr)
+{
+	(void)node;
+	return hear_peer("del", addr);
+}
+
+int fake_open(struct bnl **nl, unsigned int groups)
+{
+	*nl = NULL;
+	assert_int_equal(groups, BNL_GROUP_EVENTS | BNL_GROUP_CTRL);
+	return fake.open;
+}
+
+void fake_close(struct bnl *nl)
+{
+	(void)nl;
+	hear("close;");
+}
+
+const char *fake_error(const struct bnl *nl)
+{
+	(void)nl;
+	return "the reason";
+}
+
+int fake_conf_set(struct bnl *nl, const struct bnl_conf *conf)
+{
+	(void)nl;
+	hear("conf port %u;", conf->port);
+	return fake.conf_set;
+}
+
+int fake_peer_del(struct bnl *nl, const union node_addr *addr)
+{
+	(void)nl;
+	if (addr)
+		return hear_peer("forget", addr);
+	hear("forget all;");
+	return 0;
+}
+
+int fake_status(struct bnl *nl, struct bnl_status *status)
+{
+	(void)nl;
+	*status = (struct bnl_status){ .seq = 77 };
+	return 0;
+}
+
+int fake_events_fd(const struct bnl *nl)
+{
+	(void)nl;
+	return fake.events_pipe[0];
+}
+
+int fake_clock_start(struct clock *clock, double *freq_ppb)
+{
+	snprintf(clock->note, sizeof(clock->note), "the kernel's PLL was on");
+	*freq_ppb = 1234;
+	return fake.clock_start;
+}
+
+int fake_flock(int fd, int operation)
+{
+	(void)fd;
+	(void)operation;
+	errno = EWOULDBLOCK;
+	return fake.flock;
+}
+
+int fake_open_file(const char *name, int flags, ...)
+{
+	assert_string_equal(name, "/run/berk/berkd.pid");
+	assert_true(flags & O_CREAT);
+	return memfd_create("pid", MFD_CLOEXEC);
+}
+
+int fake_mkdir(const char *name, mode_t mode)
+{
+	(void)name;
+	(void)mode;
+	return 0;
+}
+
+/* --- */
+
+static char *logged, *printed;
+static size_t logged_size, printed_size;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	heard[0] = '\0';
+	assert_int_equal(pipe(fake.events_pipe), 0);
+	free(logged);
+	free(printed);
+	logged = printed = NULL;
+	unsetenv("JOURNAL_STREAM");
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close(fake.events_pipe[0]);
+	close(fake.events_pipe[1]);
+	free(logged);
+	free(printed);
+	logged = printed = NULL;
+	return 0;
+}
+
+/* The arguments after the program's name, up to NULL. */
+static int berkd(const char *first, ...)
+{
+	char *argv[10] = { (char *)"berkd", (char *)first };
+	FILE *out = stdout, *err = stderr;
+	int argc = first ? 2 : 1, code;
+	va_list args;
+
+	va_start(args, first);
+	while (first && (argv[argc] = va_arg(args, char *)))
+		argc++;
+	va_end(args);
+	optind = 0;
+	free(logged);
+	free(printed);
+	stdout = open_memstream(&printed, &printed_size);
+	stderr = open_memstream(&logged, &logged_size);
+	code = berkd_main(argc, argv);
+	fclose(stdout);
+	fclose(stderr);
+	stdout = out;
+	stderr = err;
+	return code;
+}
+
+#define MASTER "role = master\nnode_id = 1\npeer = 192.0.2.1\npeer = 192.0.2.2\n"
+
+static void test_options(void **state)
+{
+	(void)state;
+	assert_int_equal(berkd("--help", NULL), 0);
+	assert_non_null(strstr(printed, "Usage: berkd"));
+	assert_int_equal(berkd("--version", NULL), 0);
+	assert_string_equal(printed, "berkd " BERK_VERSION "\n");
+	assert_int_equal(berkd("extra", NULL), 2);
+	assert_int_equal(berkd("-c", NULL), 2);
+	assert_int_equal(berkd("-c", "/nonexistent", NULL), 1);
+	assert_string_equal(logged, "berkd: error: /nonexistent: cannot be read: "
+			    "No such file or directory\n");
+	assert_string_equal(heard, "");
+}
+
+static void test_check(void **state)
+{
+	(void)state;
+	write_conf(MASTER);
+	assert_int_equal(berkd("-c", path, "--check", NULL), 0);
+	assert_non_null(strstr(printed, ": good\n"));
+	write_conf("role = king\nbogus = 1\n");
+	assert_int_equal(berkd("--check", "-c", path, NULL), 1);
+	assert_non_null(strstr(logged, ":1: role = king: "));
+	assert_non_null(strstr(logged, ":2: unknown key "));
+	assert_string_equal(heard, "");
+}
+
+static void test_run_and_stop(void **state)
+{
+	(void)state;
+	write_conf(MASTER "max_rate = 100\nburst = 4\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_string_equal(heard, "conf port 5525;forget all;add 192.0.2.1:5525;"
+			    "add 192.0.2.2:5525;start;stop;free;close;");
+	assert_int_equal(fake.conf.role, BERK_ROLE_MASTER);
+	assert_int_equal(fake.conf.node_id, 1);
+	assert_int_equal(fake.conf.burst, 4);
+	assert_true(fake.conf.max_rate_ppb == 100000);
+	assert_true(fake.conf.freq_ppb == 1234);
+	assert_non_null(strstr(logged, "taking over the clock: the kernel's PLL was on"));
+}
+
+static void test_reload(void **state)
+{
+	(void)state;
+	write_conf(MASTER);
+	fake.rewrite = "role = master\nnode_id = 1\npeer = 192.0.2.2\npeer = 192.0.2.3\nport = 99\n"
+		       "peer = 192.0.2.4:5525\nburst = 5";
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_non_null(strstr(heard, "start;conf port 99;reconf;del 192.0.2.1:5525;"
+			       "forget 192.0.2.1:5525;del 192.0.2.2:5525;forget 192.0.2.2:5525;"
+			       "add 192.0.2.2:99;add 192.0.2.3:99;add 192.0.2.4:5525;stop;"));
+	assert_int_equal(fake.conf.burst, 5);
+}
+
+/* A bad file, another role, a refusing module: nothing changes. */
+static void test_reload_refused(void **state)
+{
+	static const char *const texts[] = { "role = master\nburst = 99\n", "",
+					     "role = slave\nnode_id = 1\n",
+					     "role = master\nnode_id = 2\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		write_conf(MASTER);
+		teardown(state);
+		setup(state);
+		fake.rewrite = texts[i];
+		assert_int_equal(berkd("-c", path, NULL), 0);
+		assert_non_null(strstr(heard, "start;stop;"));
+		assert_non_null(strstr(logged, ": nothing was changed\n"));
+	}
+}
+
+static void test_module_gone(void **state)
+{
+	(void)state;
+	write_conf(MASTER);
+	fake.gone = true;
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(heard, "start;events;stop;free;close;"));
+}
+
+static void test_cannot_start(void **state)
+{
+	(void)state;
+	write_conf(MASTER);
+	fake.open = -ENOENT;
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(logged, "modprobe berk"));
+
+	fake.open = 0;
+	fake.conf_set = -EPERM;
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(logged, "CAP_NET_ADMIN"));
+
+	fake.conf_set = -EADDRINUSE;
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(logged, "refuses: the reason\n"));
+
+	fake.conf_set = 0;
+	fake.clock_start = -EPERM;
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(logged, "CAP_SYS_TIME"));
+
+	fake.clock_start = 0;
+	fake.flock = -1;
+	heard[0] = '\0';
+	assert_int_equal(berkd("-c", path, NULL), 1);
+	assert_non_null(strstr(logged, "another berkd is running"));
+	assert_string_equal(heard, "close;");
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_check, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_run_and_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_module_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cannot_start, setup, teardown),
+	};
+
+	if (mkstemp(path) < 0)
+		return 1;
+	return cmocka_run_group_tests_name("berkd", tests, NULL, remove_file);
+}

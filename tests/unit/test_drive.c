@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The neighbours: a node that wants what its script says, and all that is said to it. */
+#define node_next_action fake_next_action
+#define node_peer_index fake_peer_index
+#define node_sample fake_sample
+#define node_round_done fake_round_done
+#define node_ctrl fake_ctrl
+#define node_timer fake_timer
+#define node_next_timer fake_next_timer
+#define bnl_peer_set fake_peer_set
+#define bnl_round fake_round
+#define bnl_send fake_send
+#define bnl_publish fake_publish
+#define bnl_samples fake_samples
+#define bnl_events fake_events
+#define bnl_error fake_error
+#define clock_set fake_clock_set
+#define clock_read fake_clock_read
+#include "drive.c"
+
+static struct node_action script[20];
+static int wanted, taken;
+static char heard[2000];	/* all that happened, in order */
+static int answer;		/* of the module's next requests */
+static const char *note;
+
+__attribute__((format(printf, 1, 2)))
+static void hear(const char *fmt, ...)
+{
+	size_t len = strlen(heard);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(heard + len, sizeof(heard) - len, fmt, args);
+	va_end(args);
+}
+
+bool fake_next_action(struct node *node, struct node_action *act)
+{
+	(void)node;
+	if (taken == wanted)
+		return false;
+	*act = script[taken++];
+	return true;
+}
+
+void fake_peer_index(struct node *node, const union node_addr *addr, uint32_t index)
+{
+	(void)node;
+	(void)addr;
+	hear("index %u;", index);
+}
+
+void fake_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
+{
+	(void)node;
+	(void)now;
+	hear("sample %d;", (int)sample->seq);
+}
+
+void fake_round_done(struct node *node, struct node_now now, uint32_t round)
+{
+	(void)node;
+	(void)now;
+	hear("done %u;", round);
+}
+
+void fake_ctrl(struct node *node, struct node_now now, const union node_addr *from,
+	       uint64_t from_id, uint32_t term, const void *payload, size_t len)
+{
+	(void)node;
+	(void)now;
+	(void)from;
+	hear("ctrl %d %u %.*s;", (int)from_id, term, (int)len, (const char *)payload);
+}
+
+void fake_timer(struct node *node, struct node_now now)
+{
+	(void)node;
+	hear("timer %d;", (int)now.raw_ns);
+}
+
+static int64_t next_timer;
+
+int64_t fake_next_timer(const struct node *node)
+{
+	(void)node;
+	return next_timer;
+}
+
+int fake_peer_set(struct bnl *nl, const union node_addr *addr, uint32_t *index)
+{
+	(void)nl;
+	(void)addr;
+	*index = 12;
+	hear("peer_set;");
+	return answer;
+}
+
+int fake_round(struct bnl *nl, const struct node_round *round)
+{
+	(void)nl;
+	hear("round %u;", round->round);
+	return answer;
+}
+
+int fake_send(struct bnl *nl, const union node_addr *addr, const void *payload, size_t len)
+{
+	(void)nl;
+	(void)addr;
+	hear("send %.*s;", (int)len, (const char *)payload);
+	return answer;
+}
+
+int fake_publish(struct bnl *nl, const struct node_publish *publish)
+{
+	(void)nl;
+	hear("publish %d;", publish->state);
+	return answer;
+}
+
+static uint64_t first_in_ring, end_of_ring;
+
+int fake_samples(struct bnl *nl, uint64_t from, bnl_sample_fn *fn, void *arg)
+{
+	(void)nl;
+	for (uint64_t seq = first_in_ring; seq < end_of_ring; seq++)
+		if (seq >= from)
+			fn(arg, &(struct berk_sample){ .seq = seq });
+	return answer;
+}
+
+static struct bnl_event events[10];
+static int nevents;
+
+int fake_events(struct bnl *nl, bnl_event_fn *fn, void *arg)
+{
+	(void)nl;
+	for (int i = 0; i < nevents; i++)
+		fn(arg, &events[i]);
+	return 0;
+}
+
+const char *fake_error(const struct bnl *nl)
+{
+	(void)nl;
+	return "the reason";
+}
+
+int fake_clock_set(struct clock *clock, const struct node_clock *want, double *freq_ppb)
+{
+	hear("clock %d;", (int)want->step_ns);
+	snprintf(clock->note, sizeof(clock->note), "%s", note);
+	*freq_ppb = want->freq_ppb + 0.5;
+	return answer;
+}
+
+static int64_t raw_now;
+
+int64_t fake_clock_read(struct node_now *now)
+{
+	now->raw_ns = ++raw_now;
+	return 0;
+}
+
+/* --- */
+
+static char *logged;
+static size_t logged_size;
+static FILE *real_stderr;
+
+static int setup(void **state)
+{
+	(void)state;
+	wanted = taken = nevents = answer = 0;
+	heard[0] = '\0';
+	note = "";
+	raw_now = 1000;
+	real_stderr = stderr;
+	stderr = open_memstream(&logged, &logged_size);
+	unsetenv("JOURNAL_STREAM");
+	unsetenv("NOTIFY_SOCKET");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fclose(stderr);
+	stderr = real_stderr;
+	free(logged);
+	logged = NULL;
+	return 0;
+}
+
+static const char *log_text(void)
+{
+	fflush(stderr);
+	return logged;
+}
+
+static struct node_action *want(enum node_action_type type)
+{
+	script[wanted] = (struct node_action){ .type = type };
+	return &script[wanted++];
+}
+
+static void want_one_of_each(void)
+{
+	want(NODE_ACT_PEER)->peer.in = (struct sockaddr_in){ .sin_family = AF_INET };
+	want(NODE_ACT_ROUND)->round.round = 3;
+	want(NODE_ACT_SEND)->send = (struct node_send){ .len = 2, .payload = "hi" };
+	want(NODE_ACT_CLOCK)->clock = (struct node_clock){ .step_ns = -5, .freq_ppb = 7 };
+	want(NODE_ACT_PUBLISH)->publish.state = BERK_STATE_SYNCHRONISED;
+	want(NODE_ACT_LOG)->log = (struct node_log){ LOG_INFO, "100 % sure" };
+}
+
+static void test_actions(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	want_one_of_each();
+	drive_act(&d);
+	assert_string_equal(heard, "peer_set;index 12;round 3;send hi;clock -5;publish 1;");
+	assert_string_equal(log_text(), "berkd: info: 100 % sure\n");
+	assert_true(d.freq_ppb == 7.5);
+}
+
+/* Whatever fails is said, with the reason; but not every round. */
+static void test_failures(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	answer = -ENETUNREACH;
+	for (int i = 0; i < 3; i++) {
+		wanted = taken = 0;
+		want(NODE_ACT_SEND)->send.addr.in.sin_family = AF_INET;
+		want(NODE_ACT_ROUND);
+		want(NODE_ACT_PUBLISH);
+		drive_act(&d);
+	}
+	assert_string_equal(log_text(),
+		"berkd: warning: sending to 0.0.0.0: the reason\n"
+		"berkd: warning: starting a round: the reason\n"
+		"berkd: warning: publishing the state: the reason\n");
+	assert_int_equal(d.limits[DRIVE_SEND].suppressed, 2);
+}
+
+static void test_busy_is_no_failure(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	answer = -EBUSY;
+	want(NODE_ACT_ROUND);
+	drive_act(&d);
+	assert_string_equal(heard, "round 0;");
+	assert_string_equal(log_text(), "");
+}
+
+static void test_peer_refused(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	answer = -EINVAL;
+	want(NODE_ACT_PEER)->peer.in = (struct sockaddr_in){ .sin_family = AF_INET };
+	drive_act(&d);
+	assert_string_equal(heard, "peer_set;");
+	assert_string_equal(log_text(), "berkd: error: peer 0.0.0.0: the reason\n");
+}
+
+static void test_rival(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	note = "frequency changed";
+	want(NODE_ACT_CLOCK);
+	want(NODE_ACT_CLOCK);
+	drive_act(&d);
+	assert_string_equal(log_text(), "berkd: warning: another program drives this clock: "
+			    "frequency changed; stop it\n");
+}
+
+static void test_events(void **state)
+{
+	struct drive d = { .next_seq = 5 };
+
+	(void)state;
+	first_in_ring = 3;
+	end_of_ring = 8;
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_ROUND, .round.round = 9 };
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_ROUND, .round.round = 10 };
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_CTRL, .ctrl = {
+		.node_id = 4, .term = 2, .payload = "abc", .len = 3 } };
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_STATE };
+	assert_int_equal(drive_events(&d), 0);
+	assert_string_equal(heard, "sample 5;sample 6;sample 7;done 9;done 10;ctrl 4 2 abc;");
+	assert_int_equal(d.next_seq, 8);
+}
+
+static void test_overrun(void **state)
+{
+	struct drive d = { .next_seq = 5 };
+
+	(void)state;
+	first_in_ring = 6;
+	end_of_ring = 7;
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_OVERRUN };
+	assert_int_equal(drive_events(&d), 0);
+	assert_string_equal(heard, "sample 6;");
+	assert_non_null(strstr(log_text(), "were lost"));
+}
+
+/* Without the module only the clock is still served. */
+static void test_gone(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	events[nevents++] = (struct bnl_event){ .type = BNL_EV_GONE };
+	want_one_of_each();
+	assert_int_equal(drive_events(&d), 0);
+	assert_true(d.gone);
+	assert_string_equal(heard, "clock -5;");
+	assert_non_null(strstr(log_text(), "was unloaded"));
+}
+
+static void test_timer(void **state)
+{
+	struct drive d = { .now = { .raw_ns = 500 } };
+
+	(void)state;
+	drive_timer(&d);
+	assert_string_equal(heard, "timer 500;");
+	d.now.raw_ns = 500;
+	next_timer = 1500;
+	assert_int_equal(drive_delay(&d), 1000);
+	next_timer = 400;
+	assert_int_equal(drive_delay(&d), 1);
+	next_timer = INT64_MAX;
+	assert_true(drive_delay(&d) == INT64_MAX - 500);
+}
+
+static void test_log_limit(void **state)
+{
+	struct log_limit limit = { 0 };
+
+	(void)state;
+	setenv("JOURNAL_STREAM", "8:1", 1);
+	for (int64_t t = 0; t < 100; t++)
+		log_limited(&limit, 1000000000 * t, LOG_WARNING, "again %d", (int)t);
+	unsetenv("JOURNAL_STREAM");
+	assert_string_equal(log_text(), "<4>again 0\n"
+			    "<4>again 60 (59 more like this in between)\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_busy_is_no_failure, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peer_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rival, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overrun, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_log_limit, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("drive", tests, NULL, NULL);
+}
