@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * drive - ask the module of this network namespace for things, for tests
+ * drive NETNS VERB [ARGUMENT]... [, VERB...] - ask the module for things, for tests
  *
- *	drive open NODE_ID [PORT]	open the sockets
- *	drive close
- *	drive peer ADDRESS[%DEVICE]	add a peer, port 5525
- *	drive unpeer			delete all peers
- *	drive start BURST SPACING_MS	start a round, don't wait for its end
- *	drive rounds N BURST SPACING_MS	N rounds one after the other
- *	drive publish N			publish a state N times
- *	drive noise ADDRESS N		send N bad packets to its port, kernel-like
+ *	open NODE_ID		open the sockets
+ *	close
+ *	peer ADDRESS		add a peer
+ *	unpeer			delete all peers
+ *	start BURST SPACING_MS	start a round, don't wait for its end
+ *	rounds N BURST SPACING_MS	N rounds one after the other
+ *	publish N		publish a state N times
+ *	noise ADDRESS N		send N bad packets to its port
  *
- * rounds prints "rounds probes replies samples exact", where exact are those
- * samples all of whose stamps come from the driver. Fails with the kernel's
- * own words on stderr.
+ * "rounds" prints how many rounds, probes, replies, samples, and exact samples:
+ * those all of whose stamps come from the driver.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
-#include <net/if.h>
+#include <fcntl.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,26 +71,21 @@ static void must(struct nl_msg *msg, const char *what)
 		errx(1, "%s: %s", what, nl_geterror(ret));
 }
 
-static socklen_t address(struct sockaddr_storage *to, char *text, uint16_t port)
+static socklen_t address(struct sockaddr_storage *to, const char *text)
 {
 	struct sockaddr_in6 *in6 = (void *)to;
 	struct sockaddr_in *in = (void *)to;
-	char *device = strchr(text, '%');
 
 	memset(to, 0, sizeof(*to));
 	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
 		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
+		in->sin_port = htons(BERK_PORT);
 		return sizeof(*in);
-	}
-	if (device) {
-		*device++ = 0;
-		in6->sin6_scope_id = if_nametoindex(device);
 	}
 	if (inet_pton(AF_INET6, text, &in6->sin6_addr) != 1)
 		errx(1, "%s: not an address", text);
 	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
+	in6->sin6_port = htons(BERK_PORT);
 	return sizeof(*in6);
 }
 
@@ -131,7 +126,7 @@ static int start(uint32_t round, int burst, int spacing_ms)
 	nla_put_u32(msg, BERK_A_ROUND, round);
 	nla_put_u8(msg, BERK_A_BURST, burst);
 	nla_put_u64(msg, BERK_A_SPACING_NS, spacing_ms * 1000000ULL);
-	nla_put_u64(msg, BERK_A_DEADLINE_NS, (burst * spacing_ms + 300) * 1000000ULL);
+	nla_put_u64(msg, BERK_A_DEADLINE_NS, (burst * spacing_ms + 3000) * 1000000ULL);
 	return ask(msg);
 }
 
@@ -184,12 +179,12 @@ static void publish(int n)
 }
 
 /* Packets that start well, so that the checks further down are reached too. */
-static void noise(char *to, int n)
+static void noise(const char *to, int n)
 {
 	static const unsigned char begin[] = { 'B', 'E', 'R', 'K', 1 };
 	unsigned char buf[2000];
 	struct sockaddr_storage a;
-	socklen_t alen = address(&a, to, BERK_PORT);
+	socklen_t alen = address(&a, to);
 	int fd = socket(a.ss_family, SOCK_DGRAM, 0);
 	uint32_t r;
 
@@ -210,55 +205,83 @@ static void noise(char *to, int n)
 	close(fd);
 }
 
-static int usage(void)
+static void conf(uint64_t node_id, uint16_t port)
 {
-	fprintf(stderr, "see the head of drive.c\n");
-	return 2;
+	struct nl_msg *msg = request(BERK_CMD_CONF_SET, 0);
+
+	if (node_id)
+		nla_put_u64(msg, BERK_A_NODE_ID, node_id);
+	nla_put_u16(msg, BERK_A_PORT, port);
+	must(msg, "conf");
+}
+
+static void peer(const char *text)
+{
+	struct nl_msg *msg = request(BERK_CMD_PEER_SET, 0);
+	struct sockaddr_storage a;
+	socklen_t len = address(&a, text);
+
+	nla_put(msg, BERK_A_ADDR, len, &a);
+	must(msg, "peer");
+}
+
+static void enter(const char *netns)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		err(1, "%s", path);
+	close(fd);
+}
+
+static void carry_out(char **word, int n)
+{
+	const char *verb = word[0];
+	int ret;
+
+	if (!strcmp(verb, "open") && n == 2) {
+		conf(atoi(word[1]), BERK_PORT);
+	} else if (!strcmp(verb, "close") && n == 1) {
+		conf(0, 0);
+	} else if (!strcmp(verb, "peer") && n == 2) {
+		peer(word[1]);
+	} else if (!strcmp(verb, "unpeer") && n == 1) {
+		must(request(BERK_CMD_PEER_DEL, 0), verb);
+	} else if (!strcmp(verb, "start") && n == 3) {
+		ret = start(1, atoi(word[1]), atoi(word[2]));
+		/* One that is still under way serves as well. */
+		if (ret && ret != -NLE_BUSY)
+			errx(1, "start: %s", nl_geterror(ret));
+	} else if (!strcmp(verb, "rounds") && n == 4) {
+		rounds(atoi(word[1]), atoi(word[2]), atoi(word[3]));
+	} else if (!strcmp(verb, "publish") && n == 2) {
+		publish(atoi(word[1]));
+	} else if (!strcmp(verb, "noise") && n == 3) {
+		noise(word[1], atoi(word[2]));
+	} else {
+		errx(2, "%s: see the head of drive.c", verb);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	const char *verb = argc > 1 ? argv[1] : "";
-	struct sockaddr_storage a;
-	struct nl_msg *msg;
-	socklen_t len;
+	int i, n;
 
-	if (!strcmp(verb, "noise") && argc == 4) {
-		noise(argv[2], atoi(argv[3]));
-		return 0;
-	}
+	if (argc < 3)
+		errx(2, "see the head of drive.c");
+	enter(argv[1]);
 	requests = connected();
 	family = genl_ctrl_resolve(requests, BERK_GENL_NAME);
 	if (family < 0)
 		errx(1, "berk: %s", nl_geterror(family));
-
-	if (!strcmp(verb, "open") && argc >= 3) {
-		msg = request(BERK_CMD_CONF_SET, 0);
-		nla_put_u64(msg, BERK_A_NODE_ID, strtoull(argv[2], NULL, 0));
-		nla_put_u16(msg, BERK_A_PORT, argc > 3 ? atoi(argv[3]) : BERK_PORT);
-		must(msg, verb);
-	} else if (!strcmp(verb, "close")) {
-		msg = request(BERK_CMD_CONF_SET, 0);
-		nla_put_u16(msg, BERK_A_PORT, 0);
-		must(msg, verb);
-	} else if (!strcmp(verb, "peer") && argc == 3) {
-		len = address(&a, argv[2], BERK_PORT);
-		msg = request(BERK_CMD_PEER_SET, 0);
-		nla_put(msg, BERK_A_ADDR, len, &a);
-		must(msg, verb);
-	} else if (!strcmp(verb, "unpeer")) {
-		must(request(BERK_CMD_PEER_DEL, 0), verb);
-	} else if (!strcmp(verb, "start") && argc == 4) {
-		int ret = start(1, atoi(argv[2]), atoi(argv[3]));
-
-		if (ret)
-			errx(1, "start: %s", nl_geterror(ret));
-	} else if (!strcmp(verb, "rounds") && argc == 5) {
-		rounds(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
-	} else if (!strcmp(verb, "publish") && argc == 3) {
-		publish(atoi(argv[2]));
-	} else {
-		return usage();
+	for (i = 2; i < argc; i += n + 1) {
+		for (n = 0; i + n < argc && strcmp(argv[i + n], ","); n++)
+			;
+		if (n)
+			carry_out(argv + i, n);
 	}
 	return 0;
 }
