@@ -112,7 +112,8 @@ static bool apply(struct berkd *d, struct conf *fresh)
 		return false;
 	}
 	if (bnl_conf_set(d->drive.nl, &fresh->module) < 0) {
-		log_msg(LOG_ERR, "%s: the module refuses it: %s", d->conf_path, bnl_error(d->drive.nl));
+		log_msg(LOG_ERR, "%s: the module refuses it: %s", d->conf_path,
+			bnl_error(d->drive.nl));
 		return false;
 	}
 	conf = node_conf_of(fresh, d->drive.freq_ppb);
@@ -192,7 +193,8 @@ static bool start_module(struct berkd *d)
 	if (!err)
 		err = bnl_status(d->drive.nl, &status);
 	if (err) {
-		log_msg(LOG_ERR, "the berk module refuses: %s%s", bnl_error(d->drive.nl), hint(err));
+		log_msg(LOG_ERR, "the berk module refuses: %s%s", bnl_error(d->drive.nl),
+			hint(err));
 		return false;
 	}
 	d->drive.next_seq = status.seq;	/* older ones are not ours */

@@ -142,8 +142,8 @@ static void notice_rivals(struct clock *clock, const struct timex *tx)
 		note(clock, "adjtime() slews %+ld us", tx->offset);
 	note_status(clock, changed & status);
 	if (changed & STA_UNSYNC)
-		note(clock, status & STA_UNSYNC ? "marked unsynchronised (as when it is set)" :
-		     "marked synchronised");
+		note(clock, status & STA_UNSYNC ? "it was stepped, or marked unsynchronised" :
+		     "it was marked synchronised");
 }
 
 static long us_round_up(int64_t ns)

@@ -135,13 +135,10 @@ static void resolve_peers(struct parser *p)
 				 conf_find("peer", p->scope)->accepts);
 			continue;
 		}
-		for (size_t j = 0; j < i; j++) {
-			if (addr_equal(&conf->peers[j].addr, &peer->addr)) {
-				complain(p, "peer = %.80s is the peer of line %u; accepted: each once",
-					 peer->text, conf->peers[j].line);
-				break;
-			}
-		}
+		for (size_t j = 0; j < i; j++)
+			if (addr_equal(&conf->peers[j].addr, &peer->addr))
+				complain(p, "peer = %.80s is the peer of line %u; accepted: each "
+					 "once", peer->text, conf->peers[j].line);
 	}
 }
 

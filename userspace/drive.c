@@ -51,7 +51,8 @@ static void act_clock(struct drive *d, const struct node_clock *want)
 			    "the clock cannot be set: %s", strerror(-err));
 	if (d->clock.note[0])
 		log_limited(&d->limits[DRIVE_RIVAL], d->now.raw_ns, LOG_WARNING,
-			    "another program drives this clock: %s; stop it", d->clock.note);
+			    "another program changed this clock: %s; only one may correct it",
+			    d->clock.note);
 }
 
 static void act_publish(struct drive *d, const struct node_publish *publish)

@@ -65,8 +65,11 @@ static int fail_nle(struct bnl *nl, int nle)
 
 static void fail_kernel(struct bnl *nl, int err, struct nlmsghdr *hdr, size_t fixed_len)
 {
+	char text[sizeof(nl->error) - 100];
+
 	nl->err = set_error(nl, err, NULL);
-	bnl_get_error_text(hdr, fixed_len, nl->error, sizeof(nl->error));
+	if (bnl_get_error_text(hdr, fixed_len, text, sizeof(text)))
+		snprintf(nl->error, sizeof(nl->error), "%s: %.90s", text, strerror(-err));
 }
 
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)

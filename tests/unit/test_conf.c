@@ -206,7 +206,8 @@ static void test_duplicates(void **state)
 
 		if (key->repeatable)
 			continue;
-		snprintf(text, sizeof(text), "role = slave\n%s = 7\n%s = 7\n", key->name, key->name);
+		snprintf(text, sizeof(text), "role = slave\n%s = 7\n%s = 7\n", key->name,
+			 key->name);
 		assert_true(parse(&conf, text) >= 1);
 		assert_non_null(strstr(errors, "F:3: "));
 		assert_non_null(strstr(errors, "given twice"));
@@ -266,7 +267,8 @@ static void test_files(void **state)
 	(void)state;
 	errors[0] = '\0';
 	assert_int_equal(conf_load(&conf, "/nonexistent/file", CONF_BERKD, on_error, errors), 1);
-	assert_string_equal(errors, "/nonexistent/file: cannot be read: No such file or directory\n");
+	assert_string_equal(errors, "/nonexistent/file: cannot be read: "
+			    "No such file or directory\n");
 	conf_free(&conf);
 	errors[0] = '\0';
 	assert_true(conf_load(&conf, "/", CONF_MODULE, on_error, errors) >= 1);
@@ -289,7 +291,8 @@ static void test_example(void **state)
 static void test_fuzz(void **state)
 {
 	static const char *const words[] = {
-		"role", "=", "master", "slave", "\n", "node_id", "peer", "192.0.2.1", "::1", "[", "]",
+		"role", "=", "master", "slave", "\n", "node_id", "peer", "192.0.2.1", "::1", "[",
+		"]",
 		":", "%lo", "interval", "1s", "62.5ms", "burst", "8", "#", " ", "\t", "0x", "\r\n",
 		"max_rate", "99999999999999999999", "-", ".", "bind", "device", "cluster", "port",
 	};
@@ -302,7 +305,8 @@ static void test_fuzz(void **state)
 		size_t len = 0;
 
 		while (len < 250 && rand_r(&seed) % 40) {
-			const char *w = words[rand_r(&seed) % (sizeof(words) / sizeof(words[0]))];
+			size_t nwords = sizeof(words) / sizeof(words[0]);
+			const char *w = words[rand_r(&seed) % nwords];
 
 			if (rand_r(&seed) % 8) {
 				memcpy(bytes + len, w, strlen(w));

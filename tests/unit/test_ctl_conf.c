@@ -48,9 +48,9 @@ static void test_set(void **state)
 {
 	(void)state;
 	/* The port counts for a peer before it. */
-	assert_int_equal(set("peer", "192.0.2.1", "node_id", "00000000000000ff", "cluster", "foobar",
-			     "port", "99", "bind", "::1", "device", "lo", "peer", "2001:db8::1", NULL),
-			 CTL_OK);
+	assert_int_equal(set("peer", "192.0.2.1", "node_id", "00000000000000ff",
+			     "cluster", "foobar", "port", "99", "bind", "::1", "device", "lo",
+			     "peer", "2001:db8::1", NULL), CTL_OK);
 	assert_string_equal(conf_text(),
 		"node_id = 00000000000000ff\n"
 		"cluster = 85944171f73967e8\n"
@@ -86,7 +86,8 @@ static void test_round_trip(void **state)
 	char *before;
 
 	(void)state;
-	set("node_id", "7", "cluster", "lab", "port", "7", "bind", "192.0.2.9", "device", "lo", NULL);
+	set("node_id", "7", "cluster", "lab", "port", "7", "bind", "192.0.2.9", "device", "lo",
+	    NULL);
 	add_peer("192.0.2.1:1");
 	add_peer("[fe80::1%lo]:2");
 	add_peer("2001:db8::1");

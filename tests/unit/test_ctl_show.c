@@ -57,12 +57,12 @@ static void test_peers(void **state)
 	(void)state;
 	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
 	assert_string_equal(printed,
-		"address         node id           clock         probes  replies    loss   age   offset"
-		"    delay\n"
-		"192.0.2.1:5525  0000000000000abc  synchronised     200      150  25.0 %  5 ms  -400 ns"
-		"  2.00 us\n"
-		"192.0.2.2:5525  -                 silent             0        0   0.0 %     -        -"
-		"        -\n");
+		"address         node id           clock         probes  replies    loss   age"
+		"   offset    delay\n"
+		"192.0.2.1:5525  0000000000000abc  synchronised     200      150  25.0 %  5 ms"
+		"  -400 ns  2.00 us\n"
+		"192.0.2.2:5525  -                 silent             0        0   0.0 %     -"
+		"        -        -\n");
 	module.peers[0].flags = BERK_F_DRIVEN;
 	module.peers[1].age_ms = 1;
 	module.samples_err = -EPERM;

@@ -291,8 +291,8 @@ static void test_rival(void **state)
 	want(NODE_ACT_CLOCK);
 	want(NODE_ACT_CLOCK);
 	drive_act(&d);
-	assert_string_equal(log_text(), "berkd: warning: another program drives this clock: "
-			    "frequency changed; stop it\n");
+	assert_string_equal(log_text(), "berkd: warning: another program changed this clock: "
+			    "frequency changed; only one may correct it\n");
 }
 
 static void test_events(void **state)

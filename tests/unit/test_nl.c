@@ -324,7 +324,8 @@ static void test_errors(void **state)
 	for (int capped = 0; capped < 2; capped++) {
 		say(ERROR, error_message(-EBUSY, "the round before has not ended", capped), 0);
 		assert_int_equal(bnl_round(&nl, &round), -EBUSY);
-		assert_string_equal(bnl_error(&nl), "the round before has not ended");
+		assert_string_equal(bnl_error(&nl), "the round before has not ended: "
+				    "Device or resource busy");
 		say(ERROR, error_message(-ENETUNREACH, NULL, capped), 0);
 		assert_int_equal(bnl_round(&nl, &round), -ENETUNREACH);
 		assert_string_equal(bnl_error(&nl), strerror(ENETUNREACH));

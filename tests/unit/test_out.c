@@ -137,8 +137,8 @@ static void test_tab_separated(void **state)
 	out_row(file, fields, &e);
 	fclose(file);
 	assert_string_equal(text,
-		"text\tid\tport\tcount\tbig\tnumber\toffset_ns\tdelay_ns\tbound_ns\tage_ms\tfreq_ppb\t"
-		"loss_percent\taddr\tifindex\tstate\trole\n"
+		"text\tid\tport\tcount\tbig\tnumber\toffset_ns\tdelay_ns\tbound_ns\tage_ms\t"
+		"freq_ppb\tloss_percent\taddr\tifindex\tstate\trole\n"
 		"\t-\t0\t0\t0\t0\t-\t-\t-\t-\t0\t0.000\tany\tany\t?\t?\n");
 	file = memory();
 	out_pairs(file, fields + 1, &e);
