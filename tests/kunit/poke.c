@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * drive NETNS VERB [ARGUMENT]... [, VERB...] - ask the module for things, for tests
+ * poke NETNS VERB [ARGUMENT]... [, VERB...] - ask the module for things, for tests
  *
  *	open NODE_ID		open the sockets
  *	close
@@ -262,7 +262,7 @@ static void carry_out(char **word, int n)
 	} else if (!strcmp(verb, "noise") && n == 3) {
 		noise(word[1], atoi(word[2]));
 	} else {
-		errx(2, "%s: see the head of drive.c", verb);
+		errx(2, "%s: see the head of poke.c", verb);
 	}
 }
 
@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 	int i, n;
 
 	if (argc < 3)
-		errx(2, "see the head of drive.c");
+		errx(2, "see the head of poke.c");
 	enter(argv[1]);
 	requests = connected();
 	family = genl_ctrl_resolve(requests, BERK_GENL_NAME);
