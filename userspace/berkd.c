@@ -74,11 +74,14 @@ static bool has_peer(const struct conf *conf, const union node_addr *addr)
 
 static bool add_peers(struct berkd *d, const struct conf *conf, const struct conf *known)
 {
+	int err;
+
 	for (size_t i = 0; i < conf->npeers; i++) {
 		if (known && has_peer(known, &conf->peers[i].addr))
 			continue;
-		if (node_peer_add(d->drive.node, &conf->peers[i].addr) < 0) {
-			log_msg(LOG_ERR, "peer %s: out of memory", conf->peers[i].text);
+		err = node_peer_add(d->drive.node, &conf->peers[i].addr);
+		if (err < 0) {
+			log_msg(LOG_ERR, "peer %s: %s", conf->peers[i].text, strerror(-err));
 			return false;
 		}
 	}

@@ -79,10 +79,19 @@ static void fill_row(struct sample_row *row, const struct berk_sample *s)
 struct watch {
 	struct ctl *ctl;
 	struct json_object *list;	/* of samples, or NULL: print each at once */
+	bool named;			/* the line of names is out */
 	uint64_t next_seq;
 	int code;
 	bool stop;
 };
+
+static void print_row(struct watch *w, const struct sample_row *row)
+{
+	if (!w->named)
+		out_names(stdout, sample_fields);
+	w->named = true;
+	out_row(stdout, sample_fields, row);
+}
 
 static void on_sample(void *arg, const struct berk_sample *sample)
 {
@@ -98,7 +107,7 @@ static void on_sample(void *arg, const struct berk_sample *sample)
 	else if (w->ctl->json)
 		out_json_print(stdout, out_json(sample_fields, &row), false);
 	else
-		out_row(stdout, sample_fields, &row);
+		print_row(w, &row);
 }
 
 static void dump_samples(struct watch *w)
@@ -164,8 +173,6 @@ int ctl_samples(struct ctl *ctl, int argc, char **argv)
 		return CTL_FAILED;
 	if (ctl->json && !ctl->follow)
 		w.list = json_object_new_array();
-	else if (!ctl->json)
-		out_names(stdout, sample_fields);
 	dump_samples(&w);
 	if (w.list && !w.code)
 		out_json_print(stdout, w.list, true);
