@@ -43,12 +43,15 @@ CTL_OBJ := $(CTL:%=$(B)/userspace/%.o)
 userspace: $(B)/berkd $(B)/berkctl ## berkd and berkctl
 
 $(B)/berkd: $(B)/userspace/berkd.o $(B)/userspace/drive.o $(CORE_OBJ) $(RIM_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/berkctl: $(B)/userspace/berkctl.o $(CTL_OBJ) $(RIM_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/userspace/%.o: userspace/%.c | libraries
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 libraries:
 	@pkg-config --print-errors --exists $(PKGS) || { echo "libraries are missing:" \
@@ -63,10 +66,16 @@ UNIT_OBJ := $(patsubst userspace/%.c,$(B)/unit/%.o,\
 
 $(B)/unit/%.o: userspace/%.c | libraries
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(WARN) $(SANITIZE) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/unit/test_%: tests/unit/test_%.c $(UNIT_OBJ)
-	$(CC) $(CPPFLAGS) $(WARN) $(SANITIZE) $(PKG_CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $< \
-		$(filter-out $(B)/unit/$*.o,$(UNIT_OBJ)) -lcmocka $(PKG_LIBS) -lm
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(WARN) $(SANITIZE) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+# An archive, so that only those come in that the test does not include itself.
+$(B)/unit/all.a: $(UNIT_OBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+$(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/all.a
+	@echo "  CC      $@"
+	@$(CC) $(CPPFLAGS) $(WARN) $(SANITIZE) $(PKG_CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $< \
+		$(B)/unit/all.a -lcmocka $(PKG_LIBS) -lm
 -include $(wildcard $(B)/userspace/*.d $(B)/unit/*.d)
 
 unit: $(UNIT) ## unit tests of userspace, under ASan and UBSan
