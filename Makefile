@@ -22,7 +22,7 @@ module: ## berk.ko into build/module/<release>/ (KDIR=headers W=1 C=2)
 	@mkdir -p $(KBUILD_DIR)
 	@for f in $(KSRC); do cmp -s $$f $(KBUILD_DIR)/$$f || cp --parents $$f $(KBUILD_DIR)/; done
 	@cd $(KBUILD_DIR) && for f in kmod/*.[ch]; do test -e $(CURDIR)/$$f || rm -f $$f; done
-	+$(MAKE) --no-print-directory -C $(KDIR) $(ARCH_ARG) M=$(KBUILD_DIR) modules
+	+@$(MAKE) --no-print-directory -C $(KDIR) $(ARCH_ARG) M=$(KBUILD_DIR) modules
 	@ln -sfn module/$(KREL)/berk.ko $(B)/berk.ko
 
 # --- userspace
@@ -81,15 +81,15 @@ $(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/all.a
 unit: $(UNIT) ## unit tests of userspace, under ASan and UBSan
 	@tests/unit/run $(UNIT)
 
-kunit: ## KUnit suites and a stress test in a debug kernel (root not needed)
+kunit: ## KUnit suites and stress tests of the module in a debug kernel
 	@tests/kunit/run
 
-install-test: ## make install, and DKMS for all installed headers, in a scratch tree (root)
+install-test: ## make install, and DKMS for both kernels, in a scratch tree (root)
 	@tests/install
 
 -include tests/vm/vm.mk
 
-test: deps ## everything above, and the virtual machines (root)
+test: deps ## all tests: unit, kunit, install-test, vm (root)
 	@tests/run
 
 lint: deps ## static checks of everything, silent when clean
