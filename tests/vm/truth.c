@@ -37,7 +37,7 @@
 #define PINGS 64			/* of one session */
 #define GOOD_NS 600			/* a constant known this well is measured less often: */
 #define REST 16
-#define SKEW 64				/* ticks: between the host's processors */
+#define SKEW 256			/* ticks: between the host's processors */
 #define PERIOD_NS 100000000LL
 #define PATIENCE_NS 2000000000LL	/* then a machine counts as silent */
 
