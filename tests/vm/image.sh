@@ -13,6 +13,7 @@ rel=$(cat "$kernel/release")
 mkdir -p "$(dirname "$out")"
 root=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
 
 mkdir -p "$root/bin" "$root/modules" "$root/dev" "$root/proc" "$root/sys" "$root/run" \
 	"$root/tmp" "$root/etc/berk" "$root/var" "$root/lib64"

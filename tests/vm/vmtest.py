@@ -17,7 +17,7 @@ import time
 from vmlab import BUILD, Lab, LabError, end_by_signal, say, start
 
 CRYSTALS = [15, -80, 60]	# ppm
-CLUSTER = "0x7465737400000001"	# as in cycle.c and flood.c
+CLUSTER = "7465737400000001"	# as in cycle.c and flood.c
 GOOD_US = 1000			# a group in sync
 BAD_NETWORK_US = 5000		# with 30 % loss and 10 ms jitter
 PATIENCE = 60			# s until a group must be in sync
@@ -180,7 +180,7 @@ def bad_network(lab):
     stats = [lab.network(f"stats {g.index}") for g in lab.guest[1:]]
     lost, dup, overtaken = (sum(s[k] - b[k] for s, b in zip(stats, before))
                             for k in ("lost", "duplicated", "overtaken"))
-    want(lost and dup and overtaken, f"the network was too good: {stats}")
+    want(lost and dup, f"the network was too good: {stats}")
     want(answered < 0.8 * sent, f"{answered} replies to {sent} probes")
     want(sum(g.number("rejected") for g in lab.guest), "no duplicate was rejected")
     return (f"below 5 ms after {after:.1f} s, then at most {worst:.0f} us; {lost} lost, "
@@ -223,10 +223,13 @@ def unprivileged(lab):
     in_sync(lab)
     g = lab.guest[1]
     answer = g.sh("nlfuzz unprivileged").strip()
-    out = g.sh("setuidgid nobody berkctl 2>&1; setuidgid nobody cat /sys/kernel/berk/state")
-    want("synchronised" in out, out)
-    status, out = g.sh("setuidgid nobody berkctl set port 99 2>&1", check=False)
-    want(status != 0 and g.number("port") == 5525, f"berkctl set by nobody: {out}")
+    nobody = "su -s /bin/sh nobody -c '%s' 2>&1"
+    for command in ("berkctl", "cat /sys/kernel/berk/state"):
+        out = g.sh(nobody % command)
+        want(re.search(r"\bsynchronised", out), f"{command} by nobody: {out}")
+    status, out = g.sh(nobody % "berkctl set port 99", check=False)
+    want(status and "permi" in out.lower() and g.number("port") == 5525,
+         f"berkctl set port by nobody: {status}, {out}")
     return answer
 
 
@@ -235,14 +238,21 @@ def flood(lab):
     """Probes and garbage as fast as they come; counted, answered at most once, survived."""
     in_sync(lab)
     attacker, target = lab.guest[2], lab.guest[1]
-    names = ("probes_rx", "replies_tx", "rejected", "overrun", "ctrl_rx")
-    before = {n: target.number(n) for n in names}
+    names = "probes_rx replies_tx rejected overrun ctrl_rx"
+    # One command, the answers before the questions: rounds go on meanwhile.
+    read = f"cd /sys/kernel/berk; cat replies_tx {names}"
+
+    def counters():
+        return dict(zip(["answers"] + names.split(), map(int, target.sh(read).split())))
+
+    before = counters()
     for seed in range(4):
         attacker.sh(f"flood {attacker.ip} {target.ip} 20000 {seed}")
     after, worst = lab.hold(GOOD_US, 4, PATIENCE)
-    now = {n: target.number(n) - before[n] for n in names}
+    now = {n: v - before[n] for n, v in counters().items()}
     want(now["rejected"] > 1000, f"rejected {now['rejected']}")
-    want(now["replies_tx"] <= now["probes_rx"], f"more replies than probes: {now}")
+    want(now["probes_rx"] > 1000, f"received only {now['probes_rx']} probes")
+    want(now["answers"] <= now["probes_rx"], f"more replies than probes: {now}")
     for g in lab.guest:
         want(running(g), f"berkd of {g.name} ended: {g.log()[-500:]}")
     return ", ".join(f"{n} {v}" for n, v in now.items()) + f"; {worst:.0f} us"
