@@ -51,6 +51,8 @@ static struct nl_msg *request(int cmd, int flags)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 
+	if (family < 0)
+		errx(1, "berk: %s", nl_geterror(family));
 	if (!msg || !genlmsg_put(msg, 0, 0, family, 0, flags, cmd, BERK_GENL_VERSION))
 		err(1, "netlink");
 	return msg;
@@ -275,8 +277,6 @@ int main(int argc, char **argv)
 	enter(argv[1]);
 	requests = connected();
 	family = genl_ctrl_resolve(requests, BERK_GENL_NAME);
-	if (family < 0)
-		errx(1, "berk: %s", nl_geterror(family));
 	for (i = 2; i < argc; i += n + 1) {
 		for (n = 0; i + n < argc && strcmp(argv[i + n], ","); n++)
 			;
