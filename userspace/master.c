@@ -19,7 +19,7 @@
 #define SPACING_MAX	20000000LL	/* ns between probes of one peer */
 #define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
 #define MISSED		2	/* rounds without an answer: silent */
-#define UNACKED		5	/* corrections without acknowledgement: no member */
+#define UNACKED		10	/* corrections without acknowledgement: no member */
 #define ACKED		2	/* at most that many: may become one */
 #define CLOSE		2	/* rounds a falseticker must agree before it is let back */
 #define DISCORD		10	/* rounds without a majority: start over */

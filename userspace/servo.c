@@ -9,7 +9,7 @@
 #define RUN_MAX		250000000LL
 #define CONFIRM		10000000LL	/* ns until a surprising reading is repeated */
 #define SLEW_MAX	8000000000LL	/* ns over which a small difference is slewed away */
-#define FAR		20e3		/* ns: more than that is slewed away at once */
+#define FAR		2e3		/* ns: more than that is slewed away at once */
 #define READING_VAR	(200.0 * 200.0)	/* ns^2 */
 #define SURPRISE	5.0		/* sigmas */
 #define STEP_MIN	100e3		/* ns: a smaller jump is no step */

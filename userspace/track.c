@@ -301,7 +301,8 @@ static bool judge(const struct track *t, int64_t now, double rate, struct candid
  * Given the rate, each direction's delays are a floor plus an exponential, so
  * the likelihood of the window has a closed form. Candidates for the rate are
  * weighed with it and with the filter's opinion; their mean is the estimate,
- * with the uncertainty of the rate integrated out.
+ * with the uncertainty of the rate integrated out. Both come from the same
+ * delays, so their agreement counts for half: hence the factors 2.
  */
 static void publish(struct track *t, int64_t now)
 {
@@ -333,10 +334,10 @@ static void publish(struct track *t, int64_t now)
 	rate /= sum;
 	t->raw = now;
 	t->phase = best.phase + phase;
-	t->sigma_ns = sqrt(fmax(phase2 / sum - phase * phase, 0) + best.walk * best.walk +
+	t->sigma_ns = sqrt(2 * fmax(phase2 / sum - phase * phase, 0) + best.walk * best.walk +
 			   best.floor_var);
 	t->rate_ppb = t->kf.rate + rate;
-	t->rate_sigma_ppb = sqrt(fmax(rate2 / sum - rate * rate, step * step / 12) +
+	t->rate_sigma_ppb = sqrt(2 * fmax(rate2 / sum - rate * rate, step * step / 12) +
 				 noise.random_walk * best.age / 2);
 	t->delay_ns = fmax(best.delay, 0);
 }
