@@ -56,16 +56,16 @@ static enum berk_state state_of(const struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 	int64_t age = now.raw_ns - f->heard_raw;
 
-	if (!f->heard || age / LOST > interval_of(node))
+	if (!f->heard || age > LOST * interval_of(node))
 		return BERK_STATE_UNSYNCHRONISED;
-	if (age / HOLDOVER > interval_of(node))
+	if (age > HOLDOVER * interval_of(node))
 		return BERK_STATE_HOLDOVER;
 	if (fabs(servo_pending(&node->servo, now.raw_ns)) > (double)node->conf.step_threshold_ns)
 		return BERK_STATE_UNSYNCHRONISED;
 	return BERK_STATE_SYNCHRONISED;
 }
 
-static void say_state(struct node *node, struct node_now now, enum berk_state was)
+static void say_state(struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
 	double pending = servo_pending(&node->servo, now.raw_ns);
@@ -78,7 +78,7 @@ static void say_state(struct node *node, struct node_now now, enum berk_state wa
 	else if (f->state == BERK_STATE_HOLDOVER)
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "no correction for %.1f s: holding the frequency (holdover)", age);
-	else if (was == BERK_STATE_HOLDOVER)
+	else if (now.raw_ns - f->heard_raw > LOST * interval_of(node))
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "no correction for %.0f s: unsynchronised", age);
 	else
@@ -115,7 +115,7 @@ static void update_state(struct node *node, struct node_now now)
 	f->state = state_of(node, now);
 	if (f->state == was)
 		return;
-	say_state(node, now, was);
+	say_state(node, now);
 	publish(node, now);
 }
 

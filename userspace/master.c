@@ -305,16 +305,20 @@ static void found_on_all(struct node *node)
 	node->servo.may_step = true;
 }
 
-/* False while it is too early: a few rounds are waited for all peers to turn up. */
+/*
+ * False while it is too early: for a few rounds, clocks that are together are
+ * only measured, so as not to disturb them with first guesses; otherwise those
+ * rounds are waited for all peers to turn up.
+ */
 static bool found_group(struct node *node, size_t present)
 {
 	struct master *m = &node->master;
+	bool veterans = found_on_veterans(node);
 
-	if (!found_on_veterans(node)) {
-		if (present < m->n && ++m->waited < FAST_ROUNDS)
-			return false;
+	if ((veterans || present < m->n) && ++m->waited < FAST_ROUNDS)
+		return false;
+	if (!veterans)
 		found_on_all(node);
-	}
 	m->have_group = true;
 	m->fast = FAST_ROUNDS;
 	return true;

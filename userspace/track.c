@@ -36,7 +36,11 @@ static double seconds(int64_t ns)
 
 void track_init(struct track *t)
 {
-	*t = (struct track){ .exact_u = INT64_MIN, .exact_v = INT64_MIN };
+	*t = (struct track){
+		.exact_u = INT64_MIN,
+		.exact_v = INT64_MIN,
+		.kf.p11 = RATE_SIGMA_START * RATE_SIGMA_START,
+	};
 }
 
 /* Peers choose two of the stamps: keep every difference far from overflow. */
@@ -109,6 +113,17 @@ static void keep_pair(struct track *t, const struct berk_sample *s)
 	t->have_pair = true;
 }
 
+/*
+ * The last sample of a round comes with the next one. While the rate is hardly
+ * known, it tells the filter nothing of the present.
+ */
+static bool stale(const struct track *t, const struct berk_sample *s)
+{
+	double gap = seconds(s->t1.raw_ns - t->ring[(t->head - 2) % TRACK_POINTS].t1);
+
+	return sqrt(t->kf.p11) * gap > fmin(t->spread_u, t->spread_v);
+}
+
 static enum track_verdict start_over(struct track *t, const struct berk_sample *s)
 {
 	track_init(t);
@@ -147,6 +162,9 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 			 p->t4, &t->exact_v);
 	if (t->count < TRACK_POINTS)
 		t->count++;
+	if (s->round != t->round && stale(t, s))
+		t->fresh = 0;
+	t->round = s->round;
 	if (t->fresh < TRACK_POINTS)
 		t->fresh++;
 	return TRACK_TAKEN;
@@ -251,22 +269,20 @@ static void filter_round(struct track *t, int64_t now)
 {
 	struct floor u, v, window_u, window_v;
 	bool first = !t->ready;
-	double r;
+	double r, span;
 
 	if (!floors(t, t->fresh, now, t->kf.rate, &u, &v))
 		return;
 	floors(t, t->count, now, t->kf.rate, &window_u, &window_v);
 	learn_spread(&t->spread_u, &u, window_u.value, first);
 	learn_spread(&t->spread_v, &v, window_v.value, first);
-	r = floor_var(t, &u, &v);
+	span = seconds(now - t->ring[(t->head - t->fresh) % TRACK_POINTS].t1);
+	r = floor_var(t, &u, &v) + t->kf.p11 * span * span / 12;
 	if (first) {
 		kalman_init(&t->kf, (u.value - v.value) / 2, sqrt(r), 0, RATE_SIGMA_START);
 		t->agreed_raw = now;
 		t->ready = true;
 	} else {
-		double span = seconds(now - t->ring[(t->head - t->fresh) % TRACK_POINTS].t1);
-
-		r += t->kf.p11 * span * span / 12;
 		filter_update(t, (u.value - v.value) / 2, r, now);
 	}
 }

@@ -37,7 +37,9 @@ struct track {
 	unsigned int contradictions;	/* in a row; see track_sample() */
 
 	struct track_point ring[TRACK_POINTS];
-	unsigned int head, count, fresh;	/* fresh: not yet in the filter */
+	unsigned int head, count;
+	unsigned int fresh;	/* of the round under way */
+	uint32_t round;
 	int64_t exact_u, exact_v;	/* local raw of the last exact stamps, or INT64_MIN */
 	double spread_u, spread_v;	/* ns: mean delay above the minimum */
 

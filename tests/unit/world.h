@@ -74,8 +74,9 @@ struct machine {
 	struct berk_sample ring[1024];	/* of this round */
 	unsigned int n_ring, probes_left;
 	uint32_t round;
+	bool deaf;		/* control messages do not arrive */
 	int logs;
-	char last_log[200];
+	char log_text[2000];	/* the first of them */
 };
 
 static struct world {
@@ -398,7 +399,8 @@ static void act(int i)
 			break;
 		case NODE_ACT_LOG:
 			m->logs++;
-			snprintf(m->last_log, sizeof(m->last_log), "%s", a.log.text);
+			if (strlen(m->log_text) + strlen(a.log.text) < sizeof(m->log_text))
+				strcat(m->log_text, a.log.text);
 			if (w.chatty)
 				printf("%10.3f node %d: %s\n", (double)w.now * 1e-9, i, a.log.text);
 			break;
@@ -428,7 +430,7 @@ static void on_ctrl(struct event *ev)
 	struct machine *m = &w.m[ev->to];
 	union node_addr from = addr_of(ev->from);
 
-	if (!m->node || !m->up)
+	if (!m->node || !m->up || m->deaf)
 		return;
 	node_ctrl(m->node, reading(m), &from, w.m[ev->from].conf.node_id, 0, ev->payload, ev->len);
 	act(ev->to);
@@ -497,6 +499,18 @@ static void world_stop(int i)
 	m->life++;
 	m->round = 0;
 	memset(&m->state, 0, sizeof(m->state));
+}
+
+/* Power off and on: RAW starts again, the module has forgotten everything. */
+static void world_reboot(int i, int64_t raw, int64_t real)
+{
+	struct machine *m = &w.m[i];
+
+	m->raw = raw;
+	m->set_raw = raw;
+	m->set_real = real;
+	m->freq_ppb = 0;
+	memset(m->have_waiting, 0, sizeof(m->have_waiting));
 }
 
 static void world_run(double until)

@@ -1,0 +1,856 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The state machine, alone and in small groups in virtual time */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "node.c"
+#include "world.h"
+
+/* n nodes, offsets within +-range_ns, crystals within +-ppb; all started. */
+static void group(uint64_t seed, struct profile link, int n, double range_ns, double ppb)
+{
+	world_init(seed, link);
+	for (int i = 0; i < n; i++) {
+		double offset = (2 * uniform() - 1) * range_ns;
+
+		world_add(offset, (2 * uniform() - 1) * ppb, 2);
+	}
+	for (int i = 0; i < n; i++)
+		world_start(i);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct figures {
+	double rms, p50, p99, max;	/* ns */
+};
+
+/* Spread, sampled every 50 ms until then; the truth is within every bound meanwhile. */
+static struct figures watch(double until)
+{
+	static double sample[20000];
+	struct figures f = { 0 };
+	double sum = 0;
+	int n = 0;
+
+	for (double t = (double)w.now * 1e-9 + 0.05; t < until && n < 20000; t += 0.05) {
+		world_run(t);
+		sample[n] = spread();
+		sum += sample[n] * sample[n];
+		n++;
+	}
+	qsort(sample, (size_t)n, sizeof(*sample), by_size);
+	f.rms = sqrt(sum / n);
+	f.p50 = sample[n / 2];
+	f.p99 = sample[n * 99 / 100];
+	f.max = sample[n - 1];
+	return f;
+}
+
+/* When the spread went below the limit for good, s; the world goes on until then. */
+static double settled(double limit_ns, double until)
+{
+	double last = (double)w.now * 1e-9;
+
+	for (double t = last; t < until; t += 0.05) {
+		world_run(t);
+		if (spread() > limit_ns)
+			last = t;
+	}
+	return last;
+}
+
+static double rate_of(int i)
+{
+	tick(&w.m[i]);
+	return w.m[i].ppb + w.m[i].freq_ppb;
+}
+
+/* Difference of a clock to another, ns. */
+static double ahead(int i, int of)
+{
+	return (double)(stamp(&w.m[i]).real_ns - stamp(&w.m[of]).real_ns);
+}
+
+static void test_cold_start_lan(void **state)
+{
+	double worst = 0, to_10us = 0, p99 = 0, rms = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct figures f;
+		double t;
+
+		group(seed, lan, 5, 5e9, 100e3);
+		t = settled(1e6, 20);
+		assert_true(t < 3);
+		world_free();
+
+		group(seed, lan, 5, 5e9, 100e3);
+		t = settled(10e3, 60);
+		to_10us = fmax(to_10us, t);
+		f = watch(180);
+		assert_true(f.max < 2e3);
+		for (int i = 0; i < 5; i++) {
+			assert_int_equal(w.m[i].state.state, BERK_STATE_SYNCHRONISED);
+			assert_true(w.m[i].clock.synchronised);
+			assert_true(w.m[i].clock.maxerror_ns > 0);
+			assert_true(w.m[i].clock.maxerror_ns < 200000);
+		}
+		worst = fmax(worst, f.max);
+		p99 += f.p99 / 5;
+		rms += f.rms / 5;
+		world_free();
+	}
+	print_message("lan, +-5 s, +-100 ppm: 10 us within %.2f s; spread rms %.3f, p99 %.3f, "
+		      "max %.3f us\n", to_10us, rms * 1e-3, p99 * 1e-3, worst * 1e-3);
+	assert_true(to_10us < 8);
+	assert_true(rms < 1e3);
+}
+
+static void test_cold_start_busy(void **state)
+{
+	double to_100us = 0, to_10us = 0, p99 = 0, rms = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct figures f;
+
+		group(seed, busy, 4, 0.5e9, 50e3);
+		to_100us = fmax(to_100us, settled(100e3, 3));
+		to_10us = fmax(to_10us, settled(10e3, 60));
+		f = watch(240);
+		p99 += f.p99 / 5;
+		rms += f.rms / 5;
+		world_free();
+	}
+	print_message("busy, +-0.5 s, +-50 ppm: 100 us within %.2f s, 10 us within %.2f s; "
+		      "spread rms %.3f, p99 %.3f us\n", to_100us, to_10us, rms * 1e-3, p99 * 1e-3);
+	assert_true(to_100us < 3);
+	assert_true(to_10us < 20);
+	assert_true(p99 < 4e3);
+}
+
+static void test_rough(void **state)
+{
+	struct figures f;
+
+	(void)state;
+	group(3, rough, 3, 5e9, 100e3);
+	print_message("rough: 1 ms within %.2f s", settled(1e6, 60));
+	f = watch(180);
+	print_message("; spread p50 %.0f, max %.0f us\n", f.p50 * 1e-3, f.max * 1e-3);
+	assert_true(f.max < 1e6);
+	world_free();
+}
+
+static void test_group_rate(void **state)
+{
+	(void)state;
+	group(1, lan, 2, 1e9, 0);
+	w.m[0].ppb = 40e3;
+	w.m[1].ppb = -60e3;
+	world_run(60);
+	assert_float_equal(rate_of(0), -10e3, 300);
+	assert_float_equal(rate_of(1), -10e3, 300);
+	world_free();
+}
+
+/* The corrections of a group sum to zero: its mean goes on as it was. */
+static void test_mean_is_kept(void **state)
+{
+	double before, after;
+
+	(void)state;
+	group(1, lan, 2, 0, 0);
+	set_clock(&w.m[0], 400000, 0);
+	before = 200000;
+	world_run(30);
+	after = (double)(stamp(&w.m[0]).real_ns + stamp(&w.m[1]).real_ns) / 2 -
+		(double)(EPOCH + w.now);
+	assert_float_equal(after, before, 10e3);
+	world_free();
+}
+
+static void test_slave_lost_and_back(void **state)
+{
+	struct figures f;
+	int64_t at;
+
+	(void)state;
+	group(2, lan, 4, 1e9, 50e3);
+	world_run(60);
+	w.m[2].up = false;
+	f = watch(70);
+	assert_true(f.max < 2e3);
+	world_run(90);
+	/* the daemon there cannot be reached, but runs */
+	w.m[2].up = true;
+	at = w.now;
+	w.m[2].timer = 0;
+	node_timer(w.m[2].node, reading(&w.m[2]));
+	assert_int_equal(w.m[2].node->follow.state, BERK_STATE_HOLDOVER);
+	act(2);
+	assert_true(settled(10e3, 100) < (double)at * 1e-9 + 2);
+	f = watch(110);
+	assert_true(f.max < 2e3);
+	assert_int_equal(w.m[2].state.state, BERK_STATE_SYNCHRONISED);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 4);
+	world_free();
+}
+
+static void test_partition_is_holdover(void **state)
+{
+	double bound;
+
+	(void)state;
+	group(2, lan, 3, 1e9, 50e3);
+	world_run(60);
+	w.link.loss = 1;
+	world_run(70);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(w.m[i].state.state, BERK_STATE_HOLDOVER);
+	bound = (double)w.m[1].state.error_bound_ns;
+	world_run(160);
+	assert_true((double)w.m[1].state.error_bound_ns > bound + 1000);
+	assert_true(spread() < 2 * (double)w.m[1].state.error_bound_ns);
+	assert_true(w.m[1].clock.synchronised);
+	world_run(400);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(w.m[i].state.state, BERK_STATE_UNSYNCHRONISED);
+	assert_false(w.m[1].clock.synchronised);
+	w.link.loss = 0;
+	assert_true(settled(10e3, 420) < 406);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(w.m[i].state.state, BERK_STATE_SYNCHRONISED);
+	world_free();
+}
+
+/* Steps clock i of a settled group by hand; the others must not follow. */
+static void stepped_by_hand(int i, double step)
+{
+	int other = i == 1 ? 2 : 1;
+	double apart = 60;
+
+	group(5, lan, 4, 1e9, 50e3);
+	world_run(60);
+	set_clock(&w.m[i], llrint(step), w.m[i].freq_ppb);
+	for (double t = 60; t < 70; t += 0.05) {
+		world_run(t);
+		assert_true(fabs(ahead(3, other)) < 2e3);
+		if (spread() > 10e3)
+			apart = t;
+	}
+	assert_true(apart < 63);
+	assert_non_null(strstr(w.m[i].log_text, "somebody else stepped"));
+	assert_true(fabs((double)(stamp(&w.m[i]).real_ns - EPOCH - w.now)) < 1e9);
+	world_run(90);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 4);
+	world_free();
+}
+
+static void test_slave_stepped(void **state)
+{
+	(void)state;
+	stepped_by_hand(1, 2e9);
+	stepped_by_hand(1, -2e9);
+	stepped_by_hand(2, 300e3);
+}
+
+static void test_master_stepped(void **state)
+{
+	(void)state;
+	stepped_by_hand(0, 2e9);
+	stepped_by_hand(0, -700e6);
+}
+
+/* A clock that its daemon cannot hold is named and left out; the others do not care. */
+static void test_falseticker(void **state)
+{
+	(void)state;
+	group(5, lan, 5, 1e9, 50e3);
+	world_run(60);
+	for (int k = 0; k < 50; k++) {
+		set_clock(&w.m[3], 200 * MS, w.m[3].freq_ppb);
+		world_run(60 + 0.1 * (k + 1));
+		assert_true(fabs(ahead(2, 1)) < 2e3);
+		assert_true(fabs(ahead(0, 1)) < 2e3);
+	}
+	assert_int_equal(w.m[0].node->master.peer[2]->standing.status, PEER_FALSETICKER);
+	assert_true(settled(10e3, 80) < 70);
+	world_free();
+}
+
+static void test_master_restart(void **state)
+{
+	uint32_t term;
+	struct figures f;
+
+	(void)state;
+	group(7, lan, 4, 1e9, 50e3);
+	world_run(60);
+	term = w.m[1].state.term;
+	assert_true(term >= 1);
+	world_stop(0);
+	world_run(62);
+	world_start(0);
+	f = watch(90);
+	assert_true(f.max < 5e3);
+	assert_true(w.m[1].state.term > term);
+	assert_int_equal(w.m[1].state.term, w.m[0].state.term);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(w.m[i].state.state, BERK_STATE_SYNCHRONISED);
+	world_free();
+}
+
+/* A master that comes back from a reboot with a wrong clock joins its slaves. */
+static void test_master_reboot(void **state)
+{
+	double before;
+
+	(void)state;
+	group(7, lan, 4, 1e9, 50e3);
+	world_run(60);
+	world_stop(0);
+	before = (double)(stamp(&w.m[1]).real_ns - EPOCH - w.now);
+	world_run(80);
+	world_reboot(0, 3 * S, EPOCH - 3600 * S);
+	world_start(0);
+	assert_true(settled(10e3, 100) < 83);
+	assert_float_equal((double)(stamp(&w.m[1]).real_ns - EPOCH - w.now), before, 5e6);
+	world_free();
+}
+
+static void test_slave_reboot(void **state)
+{
+	(void)state;
+	group(8, lan, 4, 1e9, 50e3);
+	world_run(60);
+	world_stop(2);
+	w.m[2].up = false;
+	world_run(75);
+	world_reboot(2, 2 * S, EPOCH + 60 * S);
+	w.m[2].up = true;
+	world_start(2);
+	assert_true(settled(10e3, 95) < 79);
+	world_free();
+}
+
+/* A virtual machine that is stopped for 10 s: both its clocks are. */
+static void pause_machine(int i)
+{
+	group(9, lan, 4, 1e9, 50e3);
+	world_run(60);
+	w.m[i].raw -= 10 * S;	/* and REALTIME with it */
+	w.m[i].life++;
+	w.m[i].timer = 0;
+	act(i);
+}
+
+static void test_slave_paused(void **state)
+{
+	(void)state;
+	pause_machine(2);
+	assert_true(fabs(ahead(2, 1)) > 9e9);
+	for (double t = 60; t < 65; t += 0.05) {
+		world_run(t);
+		assert_true(fabs(ahead(3, 1)) < 2e3);
+	}
+	assert_true(settled(10e3, 75) < 66);
+	world_free();
+}
+
+static void test_master_paused(void **state)
+{
+	(void)state;
+	pause_machine(0);
+	assert_true(fabs(ahead(0, 1)) > 9e9);
+	for (double t = 60; t < 90; t += 0.05) {
+		world_run(t);
+		assert_true(fabs(ahead(3, 1)) < 20e3);
+	}
+	assert_true(spread() < 5e3);
+	world_free();
+}
+
+static void test_no_daemon(void **state)
+{
+	double before;
+
+	(void)state;
+	world_init(4, lan);
+	for (int i = 0; i < 3; i++)
+		world_add(i * 1e9, 0, 2);
+	before = ahead(2, 0);
+	world_start(0);
+	world_start(1);
+	world_run(30);
+	assert_float_equal(ahead(1, 0), 0, 10e3);
+	assert_true(fabs(ahead(2, 0)) > 1e9 && before > 1e9);
+	assert_int_equal(w.m[0].node->master.peer[1]->standing.status, PEER_IDLE);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 2);
+	world_start(2);
+	world_run(40);
+	assert_true(spread() < 20e3);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 3);
+	world_free();
+}
+
+/* It answers probes, but no correction ever gets there. */
+static void test_never_acks(void **state)
+{
+	(void)state;
+	world_init(4, lan);
+	for (int i = 0; i < 3; i++)
+		world_add(i * 1e9, 0, 2);
+	w.m[2].deaf = true;
+	for (int i = 0; i < 3; i++)
+		world_start(i);
+	world_run(30);
+	assert_int_equal(w.m[0].node->master.peer[1]->standing.status, PEER_CANDIDATE);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 2);
+	assert_float_equal(ahead(1, 0), 0, 2e3);
+	/* a member that falls deaf is left out after a while */
+	w.m[2].deaf = false;
+	world_run(60);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 3);
+	w.m[2].deaf = true;
+	world_run(80);
+	assert_int_equal(w.m[0].node->master.ensemble.used, 2);
+	world_free();
+}
+
+static void test_one_node(void **state)
+{
+	(void)state;
+	group(4, lan, 1, 1e9, 50e3);
+	world_run(30);
+	assert_int_equal(w.m[0].state.state, BERK_STATE_SYNCHRONISED);
+	assert_float_equal(w.m[0].freq_ppb, 0, 1e3);
+	world_free();
+}
+
+static void test_intervals(void **state)
+{
+	static const int64_t interval[] = { 62500000, 64 * S };
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		struct figures f;
+
+		world_init(6, lan);
+		for (int i = 0; i < 3; i++) {
+			world_add(i * 1e9, i * 20e3, 2);
+			w.m[i].conf.interval_ns = interval[k];
+			w.m[i].conf.burst = 8;
+		}
+		for (int i = 0; i < 3; i++)
+			world_start(i);
+		world_run(k ? 900 : 30);
+		f = watch(k ? 1800 : 60);
+		print_message("interval %.4g s: spread p50 %.3f, max %.3f us\n",
+			      (double)interval[k] * 1e-9, f.p50 * 1e-3, f.max * 1e-3);
+		assert_true(f.max < (k ? 20e3 : 2e3));
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(w.m[i].state.state, BERK_STATE_SYNCHRONISED);
+		world_free();
+	}
+}
+
+static void drain(struct node *node)
+{
+	struct node_action a;
+
+	while (node_next_action(node, &a))
+		;
+}
+
+static void test_garbage(void **state)
+{
+	static unsigned char junk[BERK_PAYLOAD_MAX];
+
+	(void)state;
+	group(11, lan, 3, 1e9, 50e3);
+	world_run(30);
+	for (int i = 0; i < 2; i++) {
+		struct node *node = w.m[i].node;
+		struct node_now now = reading(&w.m[i]);
+
+		drain(node);
+		for (int k = 0; k < 200000; k++) {
+			size_t len = k % 5 ? k % 3 ? 80 : 40 : (size_t)(uniform() * sizeof(junk));
+			union node_addr from = addr_of(k % 4);
+			struct follow follow = node->follow;
+			struct servo servo = node->servo;
+			uint32_t term = node->term;
+
+			for (size_t b = 0; b < len; b++)
+				junk[b] = (unsigned char)(uniform() * 256);
+			if (k % 2 && len > 1) {
+				junk[0] = MSG_VERSION;
+				junk[1] = (unsigned char)(1 + k % 4 / 2);
+			}
+			node_ctrl(node, now, &from, 0x100, 0, len ? junk : NULL, len);
+			assert_memory_equal(&node->follow, &follow, sizeof(follow));
+			assert_memory_equal(&node->servo, &servo, sizeof(servo));
+			assert_int_equal(node->term, term);
+		}
+	}
+	world_run(40);
+	assert_true(spread() < 2e3);
+	world_free();
+}
+
+/* Samples with any content at all. */
+static void test_garbage_samples(void **state)
+{
+	struct node_now now;
+
+	(void)state;
+	group(11, lan, 3, 1e9, 50e3);
+	world_run(30);
+	now = reading(&w.m[0]);
+	for (int k = 0; k < 100000; k++) {
+		struct berk_sample s;
+		unsigned char *p = (unsigned char *)&s;
+
+		for (size_t b = 0; b < sizeof(s); b++)
+			p[b] = (unsigned char)(uniform() * 256);
+		s.peer = 1 + (uint32_t)(k % 3);
+		if (k % 2) {
+			s.node_id = 0x101;
+			for (int i = 0; i < 4; i++)
+				s.src[i] = 1 + (k + i) % 3;
+			s.t2.raw_ns &= INT64_MAX / 8;
+			s.t3.raw_ns &= INT64_MAX / 8;
+			s.t1 = s.t4 = (struct berk_stamp){ now.real_ns, now.raw_ns };
+		}
+		node_sample(w.m[0].node, now, &s);
+		if (k % 100 == 0)
+			node_round_done(w.m[0].node, now, (uint32_t)k);
+	}
+	act(0);
+	world_run(90);
+	assert_true(spread() < 1e6);
+	world_free();
+}
+
+static const struct msg_correct line = {
+	.term = 3, .round = 5, .members = 3, .rate_known = true, .freq_ppb = 1000,
+	.ref_raw_ns = 99 * S, .ref_real_ns = EPOCH + 99 * S, .offset_ns = 2 * S,
+	.sigma_ns = 100, .bound_ns = 1000, .interval_ns = S,
+};
+
+static struct node *slave(void)
+{
+	static const struct node_conf conf = {
+		.role = BERK_ROLE_SLAVE, .node_id = 9, .interval_ns = S, .burst = 8,
+		.step_threshold_ns = MS, .max_rate_ppb = 500e3,
+	};
+	struct node *node = node_init(&conf);
+
+	assert_non_null(node);
+	node_start(node, (struct node_now){ EPOCH + 90 * S, 90 * S });
+	drain(node);
+	return node;
+}
+
+/* Sends a correction; fills in what came of it. Returns the status of the ack, or -1. */
+static int tell(struct node *node, int64_t raw, uint64_t from, struct msg_correct c,
+		struct node_clock *clock)
+{
+	union node_addr addr = addr_of(0);
+	struct msg msg = { .type = MSG_CORRECT, .correct = c };
+	unsigned char buf[MSG_MAX];
+	size_t len = msg_encode(&msg, buf);
+	struct node_action a;
+	int status = -1;
+
+	memset(clock, 0, sizeof(*clock));
+	node_ctrl(node, (struct node_now){ EPOCH + raw, raw }, &addr, from, c.term, buf, len);
+	while (node_next_action(node, &a)) {
+		if (a.type == NODE_ACT_CLOCK) {
+			*clock = a.clock;
+		} else if (a.type == NODE_ACT_SEND) {
+			assert_memory_equal(&a.send.addr, &addr, sizeof(addr));
+			assert_int_equal(msg_decode(&msg, a.send.payload, a.send.len), 0);
+			assert_int_equal(msg.type, MSG_ACK);
+			assert_int_equal(msg.ack.term, c.term);
+			assert_int_equal(msg.ack.round, c.round);
+			status = (int)msg.ack.status;
+		}
+	}
+	return status;
+}
+
+static void test_correction(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_APPLIED);
+	/* two seconds ahead at 99 s; the group gained 1 us since */
+	assert_int_equal(clock.step_ns, -2 * S + 1000);
+	assert_float_equal(clock.freq_ppb, 1000, 1);
+	assert_true(clock.synchronised);
+	assert_int_equal(node->follow.state, BERK_STATE_SYNCHRONISED);
+
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_DUPLICATE);
+	assert_int_equal(clock.step_ns, 0);
+	c.round--;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_STALE);
+	c.round = 6;
+	c.term--;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_STALE);
+	assert_int_equal(node->term, 3);
+	assert_int_equal(node->follow.round, 5);
+	node_free(node);
+}
+
+static void test_second_master(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_APPLIED);
+	c.round = 6;
+	assert_int_equal(tell(node, 100 * S, 2, c, &clock), MSG_REFUSED);
+	assert_int_equal(node->follow.master_id, 1);
+	/* a higher term deposes the first */
+	c.term = 4;
+	c.round = 1;
+	assert_int_equal(tell(node, 100 * S, 2, c, &clock), MSG_APPLIED);
+	assert_int_equal(node->follow.master_id, 2);
+	c.term = 3;
+	c.round = 9;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_STALE);
+	/* a silent one may be replaced at the same term */
+	c.term = 4;
+	c.round = 1;
+	c.ref_raw_ns = 109 * S;
+	c.ref_real_ns = EPOCH + 107 * S;
+	c.offset_ns = 0;
+	assert_int_equal(tell(node, 110 * S, 1, c, &clock), MSG_APPLIED);
+	node_free(node);
+}
+
+static void test_implausible(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	c.ref_raw_ns = 101 * S;		/* the future */
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_REFUSED);
+	c.ref_raw_ns = 80 * S;		/* long ago: from before a reboot */
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_REFUSED);
+	assert_false(node->servo.have_line);
+	assert_int_equal(tell(node, 100 * S, 9, line, &clock), -1);	/* our own id */
+	node_free(node);
+}
+
+static void test_rate_unknown(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	c.rate_known = false;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_APPLIED);
+	assert_float_equal(clock.freq_ppb, 0, 1);
+	assert_true(clock.maxerror_ns > 100000);	/* any crystal, for a second */
+	node_free(node);
+}
+
+static void test_stop(void **state)
+{
+	struct node *node = slave();
+	struct node_clock clock;
+	struct node_action a;
+	bool clock_set = false, published = false;
+
+	(void)state;
+	tell(node, 100 * S, 1, line, &clock);
+	node_stop(node, (struct node_now){ EPOCH + 98 * S + 1000, 100 * S });
+	while (node_next_action(node, &a)) {
+		if (a.type == NODE_ACT_CLOCK) {
+			clock_set = true;
+			assert_float_equal(a.clock.freq_ppb, 1000, 1);
+			assert_int_equal(a.clock.step_ns, 0);
+			assert_false(a.clock.synchronised);
+		} else if (a.type == NODE_ACT_PUBLISH) {
+			published = true;
+			assert_int_equal(a.publish.state, BERK_STATE_UNSYNCHRONISED);
+		}
+	}
+	assert_true(clock_set && published);
+	node_free(node);
+}
+
+static void test_start(void **state)
+{
+	static const struct node_conf conf = {
+		.role = BERK_ROLE_SLAVE, .node_id = 9, .interval_ns = S, .burst = 8,
+		.step_threshold_ns = MS, .max_rate_ppb = 500e3, .freq_ppb = 12345,
+	};
+	struct node *node = node_init(&conf);
+	struct node_action a;
+
+	(void)state;
+	node_start(node, (struct node_now){ EPOCH, S });
+	assert_true(node_next_action(node, &a));
+	assert_int_equal(a.type, NODE_ACT_CLOCK);
+	assert_float_equal(a.clock.freq_ppb, 12345, 0);
+	assert_false(a.clock.synchronised);
+	assert_true(node_next_action(node, &a));
+	assert_int_equal(a.type, NODE_ACT_PUBLISH);
+	assert_int_equal(a.publish.state, BERK_STATE_UNSYNCHRONISED);
+	assert_true(a.publish.error_bound_ns == UINT64_MAX);
+	assert_float_equal(a.publish.freq_ppb, 12345, 0);
+	assert_false(node_next_action(node, &a));
+	assert_true(node_next_timer(node) <= 2 * S);
+	node_free(node);
+}
+
+static void test_log_limit(void **state)
+{
+	struct node *node = slave();
+	struct node_action a;
+	int lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		node_say(node, 100 * S, LOG_INFO, "line %d", i);
+		while (node_next_action(node, &a))
+			lines++;
+	}
+	assert_in_range(lines, 20, 23);
+	node_say(node, 200 * S, LOG_INFO, "%s", "again");
+	assert_true(node_next_action(node, &a));
+	assert_non_null(strstr(a.log.text, "lines left out) again"));
+	node_free(node);
+}
+
+/* One round over a thousand peers: everyone gets a correction, the line fits. */
+static void test_thousand(void **state)
+{
+	struct node_conf conf = {
+		.role = BERK_ROLE_MASTER, .node_id = 1, .interval_ns = S, .burst = 8,
+		.step_threshold_ns = MS, .max_rate_ppb = 500e3,
+	};
+	struct node *node = node_init(&conf);
+	struct node_now now = { EPOCH + 100 * S, 100 * S };
+	int announced = 0, sent = 0, rounds = 0;
+	struct node_action a;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		union node_addr addr = addr_of((i * 7919) % 1000 + 1);
+
+		assert_int_equal(node_peer_add(node, &addr), 0);
+		assert_int_equal(node_peer_add(node, &addr), -EEXIST);
+	}
+	node_start(node, now);
+	for (int r = 0; r < 2; r++) {
+		now.raw_ns += S;
+		now.real_ns += S;
+		node_timer(node, now);
+		while (node_next_action(node, &a)) {
+			if (a.type == NODE_ACT_PEER) {
+				announced++;
+				node_peer_index(node, &a.peer, (uint32_t)(2000 - machine_at(&a.peer)));
+			}
+			rounds += a.type == NODE_ACT_ROUND;
+		}
+		for (int i = 1; i <= 1000; i++) {
+			for (int k = 0; k < 8; k++) {
+				int64_t t = now.raw_ns + k * 10 * MS;
+				struct berk_sample s = {
+					.node_id = 1000U + (uint64_t)i, .peer = (uint32_t)(2000 - i),
+					.round = (uint32_t)r + 1,
+					.t1 = { EPOCH + t, t },
+					.t2 = { EPOCH + t + 50000 + i * 1000, t + S * i + 50000 },
+					.t3 = { EPOCH + t + 70000 + i * 1000, t + S * i + 70000 },
+					.t4 = { EPOCH + t + 120000, t + 120000 },
+					.src = { 1, 1, 1, 1 }, .peer_flags = BERK_F_DRIVEN,
+				};
+
+				node_sample(node, now, &s);
+			}
+		}
+		now.raw_ns += 100 * MS;
+		now.real_ns += 100 * MS;
+		node_round_done(node, now, (uint32_t)r + 1);
+		sent = 0;
+		while (node_next_action(node, &a)) {
+			struct msg msg;
+
+			if (a.type != NODE_ACT_SEND)
+				continue;
+			sent++;
+			assert_int_equal(msg_decode(&msg, a.send.payload, a.send.len), 0);
+			/* clocks 0, 1 ... 1000 us ahead */
+			assert_float_equal((double)msg.correct.offset_ns,
+					   machine_at(&a.send.addr) * 1e3 - 500e3, 2e3);
+		}
+		assert_int_equal(sent, 1000);
+		if (!r)
+			node->master.have_group = false;	/* average them once more */
+	}
+	assert_int_equal(announced, 1000);
+	assert_int_equal(rounds, 2);
+	node_free(node);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_correction),
+		cmocka_unit_test(test_second_master),
+		cmocka_unit_test(test_implausible),
+		cmocka_unit_test(test_rate_unknown),
+		cmocka_unit_test(test_log_limit),
+		cmocka_unit_test(test_thousand),
+		cmocka_unit_test(test_one_node),
+		cmocka_unit_test(test_cold_start_lan),
+		cmocka_unit_test(test_cold_start_busy),
+		cmocka_unit_test(test_rough),
+		cmocka_unit_test(test_group_rate),
+		cmocka_unit_test(test_mean_is_kept),
+		cmocka_unit_test(test_slave_lost_and_back),
+		cmocka_unit_test(test_partition_is_holdover),
+		cmocka_unit_test(test_slave_stepped),
+		cmocka_unit_test(test_master_stepped),
+		cmocka_unit_test(test_falseticker),
+		cmocka_unit_test(test_master_restart),
+		cmocka_unit_test(test_master_reboot),
+		cmocka_unit_test(test_slave_reboot),
+		cmocka_unit_test(test_slave_paused),
+		cmocka_unit_test(test_master_paused),
+		cmocka_unit_test(test_no_daemon),
+		cmocka_unit_test(test_never_acks),
+		cmocka_unit_test(test_intervals),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_garbage_samples),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
