@@ -25,7 +25,7 @@ static void expire(struct berk_status *status)
  * @bn: of which namespace
  * @status: where to, or NULL
  *
- * Any context.
+ * Process context or softirq.
  *
  * Return: the flags that go into packets, BERK_F_*.
  */

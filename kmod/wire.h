@@ -101,7 +101,8 @@ int berk_wire_encode(u8 *buf, size_t size, const struct berk_msg *msg);
  * @buf: the packet; must outlive @msg, whose payload points into it
  * @len: its length
  *
- * Accepts exactly what berk_wire_encode() writes.
+ * Strict: one version, exact lengths, every byte without a meaning 0, stamps of
+ * a source that they can have.
  *
  * Return: 0, or -EINVAL for anything else.
  */
