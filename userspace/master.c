@@ -18,6 +18,7 @@
 #define FAST_MAX	SECOND
 #define SPACING_MAX	20000000LL	/* ns between probes of one peer */
 #define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
+#define RECENT		2	/* intervals: an older sample is no sign of life */
 #define MISSED		2	/* rounds without an answer: silent */
 #define UNACKED		10	/* corrections without acknowledgement: no member */
 #define ACKED		2	/* at most that many: may become one */
@@ -91,7 +92,7 @@ static void note_own(struct master *m, const struct berk_sample *s)
 	m->own_set_seq = s->local_set_seq;
 }
 
-void master_sample(struct node *node, const struct berk_sample *sample)
+void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
 {
 	struct peer *peer = peer_by_index(node, sample->peer);
 	enum track_verdict verdict;
@@ -99,7 +100,9 @@ void master_sample(struct node *node, const struct berk_sample *sample)
 	if (!peer)
 		return;
 	verdict = track_sample(&peer->track, sample);
-	if (verdict == TRACK_DROPPED)
+	/* those that an earlier life of this daemon left in the module teach the rate */
+	if (verdict == TRACK_DROPPED ||
+	    sample->t4.raw_ns < now.raw_ns - RECENT * node->conf.interval_ns)
 		return;
 	note_own(&node->master, sample);
 	peer->answered = true;
@@ -552,7 +555,6 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		const struct msg_ack *ack)
 {
 	struct peer *peer = peer_by_addr(node, from);
-	char text[PEER_TEXT];
 
 	if (!peer || ack->term != node->term || ack->round > node->master.round)
 		return;
@@ -568,9 +570,12 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 			raise_term(node, ack->current_term);
 		break;
 	case MSG_REFUSED:
-		if (peer->unacked == UNACKED - 1)
+		if (peer->unacked == UNACKED - 1) {
+			char text[PEER_TEXT];
+
 			node_say(node, now.raw_ns, LOG_WARNING, "peer %s refuses corrections: it"
 				 " follows another master, or its clock jumped", peer_text(peer, text));
+		}
 		break;
 	}
 }

@@ -71,9 +71,8 @@ void node_timer(struct node *node, struct node_now now)
 
 void node_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
 {
-	(void)now;
 	if (node->conf.role == BERK_ROLE_MASTER)
-		master_sample(node, sample);
+		master_sample(node, now, sample);
 }
 
 void node_round_done(struct node *node, struct node_now now, uint32_t round)

@@ -138,7 +138,7 @@ void follow_stop(struct node *node, struct node_now now);
 /* master.c */
 void master_start(struct node *node, struct node_now now);
 void master_timer(struct node *node, struct node_now now);
-void master_sample(struct node *node, const struct berk_sample *sample);
+void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample);
 void master_round_done(struct node *node, struct node_now now, uint32_t round);
 void master_ack(struct node *node, struct node_now now, const union node_addr *from,
 		const struct msg_ack *ack);

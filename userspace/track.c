@@ -19,12 +19,14 @@
 #define STAMP_VAR	(30.0 * 30.0)	/* ns^2: of a stamp, however short the delay */
 #define SPREAD_MIN	20.0		/* ns */
 #define OUTLIER		5.0		/* sigmas */
-#define SPREAD_GAIN	(1.0 / 8)	/* per round */
+#define SPREAD_ROUNDS	32		/* over which the spread is averaged */
 #define EXACT_MEMORY	16000000000LL	/* ns: soft stamps are ignored for so long */
 #define CONTRADICTION	1e6		/* ns beyond what the round trip allows */
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
 #define SLACK		0.7		/* sigmas of wander that age costs a point */
-#define RATES		10		/* candidates on either side, up to 3 sigma */
+#define RATES		8		/* candidates on either side, up to 3 sigma */
+#define ZOOM		4		/* how much closer they are moved together */
+#define ZOOMS		10		/* at most */
 
 /* Typical quartz without an oven: 3 ppb per sqrt(s). */
 static const struct kalman_noise noise = { .white_fm = 1, .random_walk = 9 };
@@ -75,19 +77,28 @@ static double direction(double delay, bool exact, int64_t at, int64_t *last_exac
 }
 
 /*
- * Whatever the delays were, the phase lies between -v and u. A filter outside
- * that range tracks a clock that no longer exists.
+ * Whatever the delays were, the phase lies between -v and u. An estimate (at
+ * first: another sample) outside that range is of a clock that no longer exists.
  */
 static bool contradicts(const struct track *t, double u, double v, int64_t at)
 {
-	double dt, phase, tolerance;
+	const struct track_point *p = &t->ring[(t->head - 1) % TRACK_POINTS];
+	double low, high, tolerance;
 
-	if (!t->ready)
+	if (t->ready) {
+		double dt = seconds(at - t->raw);
+
+		low = high = t->phase + t->rate_ppb * dt;
+		tolerance = OUTLIER * (t->sigma_ns + t->rate_sigma_ppb * fabs(dt));
+	} else if (t->count) {
+		low = -p->v;
+		high = p->u;
+		tolerance = 2 * RATE_SIGMA_START * fabs(seconds(at - p->t4));
+	} else {
 		return false;
-	dt = seconds(at - t->raw);
-	phase = t->phase + t->rate_ppb * dt;
-	tolerance = CONTRADICTION + OUTLIER * (t->sigma_ns + t->rate_sigma_ppb * fabs(dt));
-	return phase > u + tolerance || phase < -v - tolerance;
+	}
+	tolerance += CONTRADICTION;
+	return low > u + tolerance || high < -v - tolerance;
 }
 
 static bool duplicate(const struct track *t, const struct berk_sample *s)
@@ -215,12 +226,14 @@ static bool floors(const struct track *t, unsigned int n, int64_t at, double rat
 	return u->n && v->n;
 }
 
-static void learn_spread(double *spread, const struct floor *round, double least, bool first)
+/* rounds: how many there were before */
+static void learn_spread(double *spread, const struct floor *round, double least,
+			 unsigned int rounds)
 {
 	double excess = fmax(round->mean - least, 0);
 
-	if (!first)
-		*spread += (excess - *spread) * SPREAD_GAIN;
+	if (rounds)
+		*spread += (excess - *spread) / fmin(rounds + 1, SPREAD_ROUNDS);
 	else if (round->n > 1)
 		*spread = excess * round->n / (round->n - 1);
 	else
@@ -274,8 +287,9 @@ static void filter_round(struct track *t, int64_t now)
 	if (!floors(t, t->fresh, now, t->kf.rate, &u, &v))
 		return;
 	floors(t, t->count, now, t->kf.rate, &window_u, &window_v);
-	learn_spread(&t->spread_u, &u, window_u.value, first);
-	learn_spread(&t->spread_v, &v, window_v.value, first);
+	learn_spread(&t->spread_u, &u, window_u.value, t->rounds);
+	learn_spread(&t->spread_v, &v, window_v.value, t->rounds);
+	t->rounds++;
 	span = seconds(now - t->ring[(t->head - t->fresh) % TRACK_POINTS].t1);
 	r = floor_var(t, &u, &v) + t->kf.p11 * span * span / 12;
 	if (first) {
@@ -313,49 +327,78 @@ static bool judge(const struct track *t, int64_t now, double rate, struct candid
 	return true;
 }
 
+/* The candidates for the rate, weighed: their sum, mean and variance. */
+struct posterior {
+	struct candidate best;
+	double best_rate;
+	double sum, phase, phase_var, rate, rate_var;
+};
+
+static bool weigh(const struct track *t, int64_t now, double centre, double step,
+		  struct posterior *p)
+{
+	struct candidate c[2 * RATES + 1];
+
+	*p = (struct posterior){ .best.weight = -INFINITY };
+	for (int i = -RATES; i <= RATES; i++) {
+		double rate = centre + i * step, off = rate - t->kf.rate;
+		struct candidate *k = &c[i + RATES];
+
+		if (!judge(t, now, rate, k))
+			return false;
+		k->weight -= off * off / (2 * t->kf.p11);
+		if (k->weight > p->best.weight) {
+			p->best = *k;
+			p->best_rate = rate;
+		}
+	}
+	for (int i = -RATES; i <= RATES; i++) {
+		double w = exp(c[i + RATES].weight - p->best.weight);
+		double d = c[i + RATES].phase - p->best.phase;
+		double r = centre + i * step - p->best_rate;
+
+		p->sum += w;
+		p->phase += w * d;
+		p->phase_var += w * d * d;
+		p->rate += w * r;
+		p->rate_var += w * r * r;
+	}
+	p->phase /= p->sum;
+	p->rate /= p->sum;
+	p->phase_var = fmax(p->phase_var / p->sum - p->phase * p->phase, 0);
+	p->rate_var = fmax(p->rate_var / p->sum - p->rate * p->rate, 0);
+	return true;
+}
+
 /*
  * Given the rate, each direction's delays are a floor plus an exponential, so
  * the likelihood of the window has a closed form. Candidates for the rate are
  * weighed with it and with the filter's opinion; their mean is the estimate,
  * with the uncertainty of the rate integrated out. Both come from the same
  * delays, so their agreement counts for half: hence the factors 2.
+ *
+ * The weight is concave in the rate: where it is sharper than the candidates
+ * are apart, they can safely be moved together.
  */
 static void publish(struct track *t, int64_t now)
 {
-	struct candidate c[2 * RATES + 1], best = { .weight = -INFINITY };
-	double sum = 0, phase = 0, phase2 = 0, rate = 0, rate2 = 0;
-	double step = 3 * sqrt(t->kf.p11) / RATES;
+	double centre = t->kf.rate, step = 3 * sqrt(t->kf.p11) / RATES;
+	struct posterior p;
 
-	for (int i = -RATES; i <= RATES; i++) {
-		struct candidate *p = &c[i + RATES];
-		double z = 3.0 * i / RATES;
-
-		if (!judge(t, now, t->kf.rate + i * step, p))
+	for (int i = 0; i < ZOOMS; i++) {
+		if (!weigh(t, now, centre, step, &p))
 			return;
-		p->weight -= z * z / 2;
-		if (p->weight > best.weight)
-			best = *p;
+		if (4 * p.rate_var >= step * step)
+			break;
+		centre = p.best_rate;
+		step /= ZOOM;
 	}
-	for (int i = -RATES; i <= RATES; i++) {
-		const struct candidate *p = &c[i + RATES];
-		double w = exp(p->weight - best.weight), d = p->phase - best.phase;
-
-		sum += w;
-		phase += w * d;
-		phase2 += w * d * d;
-		rate += w * i * step;
-		rate2 += w * i * step * i * step;
-	}
-	phase /= sum;
-	rate /= sum;
 	t->raw = now;
-	t->phase = best.phase + phase;
-	t->sigma_ns = sqrt(2 * fmax(phase2 / sum - phase * phase, 0) + best.walk * best.walk +
-			   best.floor_var);
-	t->rate_ppb = t->kf.rate + rate;
-	t->rate_sigma_ppb = sqrt(2 * fmax(rate2 / sum - rate * rate, step * step / 12) +
-				 noise.random_walk * best.age / 2);
-	t->delay_ns = fmax(best.delay, 0);
+	t->phase = p.best.phase + p.phase;
+	t->sigma_ns = sqrt(2 * p.phase_var + p.best.walk * p.best.walk + p.best.floor_var);
+	t->rate_ppb = p.best_rate + p.rate;
+	t->rate_sigma_ppb = sqrt(2 * p.rate_var + noise.random_walk * p.best.age / 2);
+	t->delay_ns = fmax(p.best.delay, 0);
 }
 
 bool track_update(struct track *t, int64_t now)

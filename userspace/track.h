@@ -41,6 +41,7 @@ struct track {
 	unsigned int fresh;	/* of the round under way */
 	uint32_t round;
 	int64_t exact_u, exact_v;	/* local raw of the last exact stamps, or INT64_MIN */
+	unsigned int rounds;		/* that taught the spread */
 	double spread_u, spread_v;	/* ns: mean delay above the minimum */
 
 	struct kalman kf;	/* at local raw kf_raw */

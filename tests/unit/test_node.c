@@ -304,8 +304,8 @@ static void test_master_restart(void **state)
 	world_stop(0);
 	world_run(62);
 	world_start(0);
-	f = watch(90);
-	assert_true(f.max < 5e3);
+	f = watch(90);	/* its first estimates are a little worse */
+	assert_true(f.max < 10e3);
 	assert_true(w.m[1].state.term > term);
 	assert_int_equal(w.m[1].state.term, w.m[0].state.term);
 	for (int i = 0; i < 4; i++)

@@ -355,6 +355,44 @@ static void test_silence(void **state)
 	assert_true(fabs(phase_error()) < 5 * c.track.sigma_ns);
 }
 
+/* Old samples, from before the daemon was started anew, give the rate at once. */
+static void test_warm_start(void **state)
+{
+	(void)state;
+	begin(90e3, 50e3, 10e3);
+	for (int i = 0; i < 30; i++, c.now += S) {
+		struct berk_sample s = exchange();
+
+		track_sample(&c.track, &s);
+	}
+	assert_false(c.track.ready);
+	burst(5, S);
+	assert_float_equal(c.track.rate_ppb, 90e3, 1000);
+	assert_true(fabs(phase_error()) < 5 * hypot(c.track.sigma_ns, c.track.rate_sigma_ppb));
+	assert_true(fabs(phase_error()) < 10e3);
+}
+
+/* Among them may be some from before a reboot of the peer. */
+static void test_reboot_unseen(void **state)
+{
+	struct berk_sample s;
+	int restarted = 0;
+
+	(void)state;
+	begin(0, 50e3, 10e3);
+	for (int i = 0; i < 20; i++, c.now += S) {
+		s = exchange();
+		if (i < 10) {
+			s.t2.raw_ns += 3600 * S;
+			s.t3.raw_ns += 3600 * S;
+		}
+		restarted += track_sample(&c.track, &s) == TRACK_RESTARTED;
+	}
+	burst(5, S);
+	assert_int_equal(restarted, 1);
+	assert_true(fabs(phase_error()) < 10e3);
+}
+
 static void test_ref(void **state)
 {
 	struct track_ref ref;
@@ -416,6 +454,8 @@ int main(void)
 		cmocka_unit_test(test_crystal_jump),
 		cmocka_unit_test(test_route_change),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_warm_start),
+		cmocka_unit_test(test_reboot_unseen),
 		cmocka_unit_test(test_ref),
 		cmocka_unit_test(test_long),
 	};
