@@ -286,7 +286,8 @@ static void filter_round(struct track *t, int64_t now)
 
 	if (!floors(t, t->fresh, now, t->kf.rate, &u, &v))
 		return;
-	floors(t, t->count, now, t->kf.rate, &window_u, &window_v);
+	/* at first, the rate is not known well enough to look further back */
+	floors(t, first ? t->fresh : t->count, now, t->rate_ppb, &window_u, &window_v);
 	learn_spread(&t->spread_u, &u, window_u.value, t->rounds);
 	learn_spread(&t->spread_v, &v, window_v.value, t->rounds);
 	t->rounds++;
