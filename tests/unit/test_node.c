@@ -35,7 +35,24 @@ struct figures {
 	double rms, p50, p99, max;	/* ns */
 };
 
-/* Spread, sampled every 50 ms until then; the truth is within every bound meanwhile. */
+/* The mean of all clocks is within what each says of itself, if all are in the group. */
+static void check_bounds(void)
+{
+	double mean = 0;
+
+	for (int i = 0; i < w.n; i++) {
+		if (!w.m[i].up || w.m[i].state.state != BERK_STATE_SYNCHRONISED)
+			return;
+		mean += (double)(stamp(&w.m[i]).real_ns - stamp(&w.m[0]).real_ns) / w.n;
+	}
+	for (int i = 0; i < w.n; i++) {
+		double off = (double)(stamp(&w.m[i]).real_ns - stamp(&w.m[0]).real_ns) - mean;
+
+		assert_true(fabs(off) <= (double)w.m[i].state.error_bound_ns);
+	}
+}
+
+/* Spread, sampled every 50 ms until then. */
 static struct figures watch(double until)
 {
 	static double sample[20000];
@@ -45,6 +62,7 @@ static struct figures watch(double until)
 
 	for (double t = (double)w.now * 1e-9 + 0.05; t < until && n < 20000; t += 0.05) {
 		world_run(t);
+		check_bounds();
 		sample[n] = spread();
 		sum += sample[n] * sample[n];
 		n++;
