@@ -27,11 +27,12 @@ set yrange [0.1:2e7]
 set ytics ("100 ns" 0.1, "1 µs" 1, "10 µs" 10, "100 µs" 100, "1 ms" 1e3, "10 ms" 1e4, "100 ms" 1e5, "1 s" 1e6, "10 s" 1e7)
 set arrow 3 from -3, 1e3 to seconds, 1e3 nohead lc rgb '#d55e00' dt 2
 set label 3 "promised: below 1 ms" at graph 0.99, first 2e3 right textcolor rgb '#d55e00' font ',12'
-set label 4 "first round" at 0, graph 1.05 center textcolor rgb '#777777' font ',12'
+set label 4 "first round" at 0, graph 1.05 left offset character -0.4, 0 textcolor rgb '#777777' font ',12'
 set label 5 "Spread: from the clock furthest behind to the one furthest ahead" at graph 0.99, graph 0.93 right font ',17' textcolor rgb '#111111'
+set label 6 sprintf(" below after %.1f s", converged_s) at converged_s, 10 left textcolor rgb '#009e73' font ',12'
 unset key
 plot csv skip 1 using 1:2 with lines lw 2 lc rgb '#222222'
-unset label 1; unset label 2; unset label 3; unset label 4; unset arrow 3
+unset label 1; unset label 2; unset label 3; unset label 4; unset label 6; unset arrow 3
 unset logscale y
 
 # 2: offsets, linear around zero and logarithmic beyond

@@ -7,13 +7,14 @@
  * Listens on one UNIX stream socket per port for a machine ("-netdev stream":
  * each frame after its length, 32 bits in network byte order), learns addresses
  * and forwards. It is the hop in the middle where a network goes wrong: each
- * direction of each port can lose, duplicate and delay frames; frames with a
- * random delay overtake each other. The same SEED makes the same choices.
+ * direction of each port can lose, duplicate, delay and reorder frames. The same
+ * SEED makes the same choices.
  *
  * Commands on standard input, each answered with one line; it ends with its input:
  *
- *	set PORT from|to|both [loss P] [dup P] [delay US] [jitter US]
- *		P from 0 to 1; a frame waits delay + U(0, jitter).
+ *	set PORT from|to|both [loss P] [dup P] [delay US] [jitter US] [reorder P]
+ *		P from 0 to 1; a frame waits delay + U(0, jitter), and one that is
+ *		reordered 25 ms more, so that later ones overtake it.
  *		"from" the machine, "to" it. What is not named becomes 0.
  *	stats PORT	-> from N to N lost N duplicated N overtaken N overflowed N
  */
@@ -35,12 +36,13 @@
 #define MACS 64
 #define FRAME_MAX 65536
 #define QUEUE_MAX (256 * 1024)	/* bytes that wait for a machine to read them */
+#define REORDER_NS 25000000
 #define HEAP_MAX 8192		/* frames under way */
 
 enum { FROM, TO };
 
 struct fault {
-	double loss, dup;
+	double loss, dup, reorder;
 	uint64_t delay_ns, jitter_ns;
 };
 
@@ -177,7 +179,13 @@ static int copies(struct port *p, const struct fault *f)
 
 static uint64_t wait_ns(const struct fault *f)
 {
-	return f->delay_ns + (f->jitter_ns ? uniform() * f->jitter_ns : 0);
+	uint64_t wait = f->delay_ns;
+
+	if (f->jitter_ns)
+		wait += uniform() * f->jitter_ns;
+	if (f->reorder > 0 && uniform() < f->reorder)
+		wait += REORDER_NS;
+	return wait;
 }
 
 static void send_copy(struct port *from, struct port *to, const uint8_t *data, uint32_t len)
@@ -285,8 +293,10 @@ static const char *set_fault(struct port *p, char *args)
 			f.delay_ns = v * 1000;
 		else if (!strcmp(key, "jitter"))
 			f.jitter_ns = v * 1000;
+		else if (!strcmp(key, "reorder"))
+			f.reorder = v;
 		else
-			return "error: keys are loss, dup, delay, jitter";
+			return "error: keys are loss, dup, delay, jitter, reorder";
 	}
 	if (!dir || (strcmp(dir, "from") && strcmp(dir, "to") && strcmp(dir, "both")))
 		return "error: from, to or both";
