@@ -33,7 +33,7 @@ PKGS := libnl-genl-3.0 json-c libsystemd
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
-CORE := track ensemble servo msg peer master follow node
+CORE := track ensemble servo msg peer members group master follow node
 RIM := nl nl_msg addr clock conf conf_key out log
 CTL := ctl ctl_show ctl_watch ctl_conf
 CORE_OBJ := $(CORE:%=$(B)/userspace/%.o)

@@ -14,6 +14,9 @@
 #define SECOND		1000000000LL
 #define PEER_TEXT	64	/* bytes for an address as text */
 #define LOGS		16	/* lines waiting to be taken */
+#define FAST_ROUNDS	5	/* quick ones at the start */
+#define UNACKED		10	/* corrections without acknowledgement: no member */
+#define RATE_UNKNOWN	100e3	/* ppb */
 
 enum peer_status {
 	PEER_SILENT,		/* does not answer */
@@ -135,7 +138,26 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 void follow_timer(struct node *node, struct node_now now);
 void follow_stop(struct node *node, struct node_now now);
 
+/* members.c */
+void standing_lower(struct standing *s, enum peer_status status);
+bool members_corrigible(const struct peer *peer);
+/* Brings every peer up to date. Returns how many can be corrected. */
+size_t members_take_stock(struct node *node, struct node_now now);
+/* Peers whose RAW clocks jumped. True if it was rather ours: this node was paused. */
+bool members_check_restarts(struct node *node, struct node_now now);
+
+/* group.c */
+/* Slot 0 of the ensemble is this node, slot i + 1 is peer i. */
+void group_fill(struct node *node);
+/* The first time; false while it is too early. */
+bool group_found(struct node *node, size_t present);
+/* Every other time; expected: of ensemble.offset_ns, NAN: unknown. False without a majority. */
+bool group_agree(struct node *node, struct node_now now, double expected);
+/* The group's time at a moment of our RAW clock. */
+int64_t group_real(const struct master *m, int64_t raw);
+
 /* master.c */
+void master_raise_term(struct node *node, uint32_t seen);
 void master_start(struct node *node, struct node_now now);
 void master_timer(struct node *node, struct node_now now);
 void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample);

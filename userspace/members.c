@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/* members: who is there at the end of a round, and what is to be thought of them */
+#include "node_priv.h"
+
+#define MISSED		2	/* rounds without an answer: silent */
+
+void standing_lower(struct standing *s, enum peer_status status)
+{
+	s->status = status;
+	s->close = 0;
+}
+
+static void missed(struct node *node, struct node_now now, struct peer *peer)
+{
+	char text[PEER_TEXT];
+
+	if (++peer->missed < MISSED || peer->standing.status == PEER_SILENT)
+		return;
+	standing_lower(&peer->standing, PEER_SILENT);
+	node_say(node, now.raw_ns, LOG_WARNING, "peer %s is silent: left out",
+		 peer_text(peer, text));
+}
+
+static void answered(struct node *node, struct node_now now, struct peer *peer)
+{
+	enum peer_status was = peer->standing.status;
+	bool driven = peer->flags & BERK_F_DRIVEN;
+	char text[PEER_TEXT];
+
+	peer->missed = 0;
+	if (!driven && was != PEER_IDLE) {
+		standing_lower(&peer->standing, PEER_IDLE);
+		node_say(node, now.raw_ns, LOG_WARNING,
+			 "peer %s answers, but berkd does not run there: left out",
+			 peer_text(peer, text));
+	} else if (driven && (was == PEER_SILENT || was == PEER_IDLE)) {
+		standing_lower(&peer->standing, PEER_CANDIDATE);
+		peer->unacked = 0;
+		peer->acked = false;
+		node_say(node, now.raw_ns, LOG_INFO, "peer %s answers", peer_text(peer, text));
+	}
+	if (peer->unacked == UNACKED) {
+		standing_lower(&peer->standing, PEER_CANDIDATE);
+		node_say(node, now.raw_ns, LOG_WARNING,
+			 "peer %s acknowledges no correction: left out", peer_text(peer, text));
+	}
+	if (driven && peer->term > node->term)
+		master_raise_term(node, peer->term);
+}
+
+/* One peer's RAW clock jumped: it was rebooted or paused. Most of them: we were paused. */
+bool members_check_restarts(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+	size_t restarted = 0, present = 0;
+	char text[PEER_TEXT];
+
+	for (size_t i = 0; i < m->n; i++) {
+		present += m->peer[i]->answered;
+		restarted += m->peer[i]->restarted;
+	}
+	if (present > 1 && 2 * restarted > present) {
+		standing_lower(&m->self, PEER_CANDIDATE);
+		node->servo.may_step = true;
+		node_say(node, now.raw_ns, LOG_WARNING,
+			 "this node was paused: asking the others for the time");
+		return true;
+	}
+	for (size_t i = 0; i < m->n && restarted; i++) {
+		struct peer *peer = m->peer[i];
+
+		if (!peer->restarted)
+			continue;
+		peer->may_step = true;
+		if (peer->standing.status == PEER_MEMBER)
+			standing_lower(&peer->standing, PEER_CANDIDATE);
+		node_say(node, now.raw_ns, LOG_NOTICE,
+			 "peer %s was rebooted or paused: measuring it anew", peer_text(peer, text));
+	}
+	return false;
+}
+
+bool members_corrigible(const struct peer *peer)
+{
+	return peer->have_ref && peer->flags & BERK_F_DRIVEN;
+}
+
+/* Brings every peer up to date. Returns how many can be corrected. */
+size_t members_take_stock(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+	size_t present = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct peer *peer = m->peer[i];
+
+		track_update(&peer->track, now.raw_ns);
+		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
+				 m->have_own && peer->ref.local_set_seq == m->own_set_seq;
+		if (peer->answered)
+			answered(node, now, peer);
+		else
+			missed(node, now, peer);
+		present += members_corrigible(peer);
+	}
+	return present;
+}
