@@ -14,47 +14,60 @@ mkdir -p "$cache"
 say() { echo "setup: $*" >&2; }
 die() { say "$@"; exit 1; }
 
-# try COMMAND...: once more with fresh package lists if it fails
-try() {
-	"$@" >>"$log" 2>&1 && return
-	say "apt-get update"
-	apt-get -q update >>"$log" 2>&1 || true
+# run COMMAND...: as quiet as it succeeds
+run() {
 	"$@" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "failed: $*"; }
+}
+
+updated=
+update() {
+	[ -z "$updated" ] || return 0
+	[ "$(id -u)" = 0 ] || die "not root, and missing: $* (run with sudo)"
+	say "updating the package lists"
+	run apt-get -q -o DPkg::Lock::Timeout=300 update
+	updated=1
+}
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
 # install PACKAGE...: those which are not installed
 install() {
 	missing=
 	for p in "$@"; do
-		dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed' ||
-			missing="$missing $p"
+		installed "$p" || missing="$missing $p"
 	done
 	[ -n "$missing" ] || return 0
-	[ "$(id -u)" = 0 ] || die "not root, and missing:$missing (run with sudo)"
+	update "$missing"
 	say "installing$missing"
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive try apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive run apt-get -qy -o DPkg::Lock::Timeout=300 \
+		install --no-install-recommends $missing
 }
 
-# concrete META: the package that the meta package stands for
-concrete() {
-	apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-\)/\1/p' | grep .
+# usable LINK: a kernel is there, and its headers are or can be had
+usable() {
+	[ -e "$1/vmlinuz" ] || return 1
+	headers=linux-headers-$(cat "$1/release")
+	installed "$headers" || apt-cache show "$headers" >/dev/null 2>&1
 }
 
 # kernel SERIES: headers are installed, image and modules only unpacked
 kernel() {
 	link=$cache/kernel-$1
-	if [ ! -e "$link/vmlinuz" ]; then
+	if ! usable "$link"; then
+		update "the kernel $1"
 		meta=linux-image-$1-cloud-amd64
 		[ "$1" != 6.1 ] || meta=linux-image-cloud-amd64
-		try concrete "$meta"
-		image=$(concrete "$meta")
+		image=$(apt-cache depends "$meta" | sed -n 's/^ *Depends: \(linux-image-\)/\1/p')
+		[ -n "$image" ] || die "no package $meta: is this Debian 12 with its security updates?"
 		rel=${image#linux-image-}
 		say "fetching the kernel $rel"
 		tmp=$(mktemp -d "$cache/fetch.XXXXXX")
 		trap 'rm -rf "$tmp"' EXIT
 		cd "$tmp"
-		try apt-get -q download "$image"
+		run apt-get -q download "$image"
 		dpkg -x "$image"_*.deb root
 		depmod -b root "$rel"
 		ln -s "boot/vmlinuz-$rel" root/vmlinuz
