@@ -257,6 +257,7 @@ void berk_netlink_exit(void);
 
 enum { BERK_GROUP_EVENTS, BERK_GROUP_SAMPLES, BERK_GROUP_CTRL };
 
+void berk_notify_enable(bool on);
 int berk_put_status(struct sk_buff *skb, struct berk_net *bn);
 int berk_dump_peers(struct sk_buff *skb, struct netlink_callback *cb);
 int berk_dump_samples(struct sk_buff *skb, struct netlink_callback *cb);

@@ -15,6 +15,7 @@ static struct netlink_range_validation deadline_range = {
 	.min = 1, .max = BERK_DEADLINE_MAX
 };
 
+static struct netlink_range_validation ifindex_range = { .max = S32_MAX };
 static struct netlink_range_validation id_range = { .min = 1, .max = U64_MAX };
 
 static int check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
@@ -32,7 +33,7 @@ static const struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_CLUSTER] = { .type = NLA_U64 },
 	[BERK_A_PORT] = { .type = NLA_U16 },
 	[BERK_A_BIND] = NLA_POLICY_VALIDATE_FN(NLA_BINARY, check_addr, 64),
-	[BERK_A_IFINDEX] = NLA_POLICY_RANGE(NLA_U32, 0, S16_MAX),
+	[BERK_A_IFINDEX] = NLA_POLICY_FULL_RANGE(NLA_U32, &ifindex_range),
 	[BERK_A_STATE] = NLA_POLICY_MAX(NLA_U8, __BERK_STATE_MAX - 1),
 	[BERK_A_ROLE] = NLA_POLICY_MAX(NLA_U8, __BERK_ROLE_MAX - 1),
 	[BERK_A_MASTER_ID] = { .type = NLA_U64 },
@@ -347,12 +348,16 @@ int __init berk_netlink_init(void)
 	err = netlink_register_notifier(&notifier);
 	if (err)
 		genl_unregister_family(&berk_family);
+	else
+		berk_notify_enable(true);
 	return err;
 }
 
 void berk_netlink_exit(void)
 {
 	netlink_unregister_notifier(&notifier);
+	/* ORDER: the threads still run, and the groups may soon be another family's. */
+	berk_notify_enable(false);
 	genl_unregister_family(&berk_family);
 }
 

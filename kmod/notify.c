@@ -130,7 +130,8 @@ int berk_dump_peers(struct sk_buff *skb, struct netlink_callback *cb)
 /* Return: how many samples were put, or -EMSGSIZE. */
 static int put_samples(struct sk_buff *skb, struct berk_ring *ring, u64 *from, u32 max)
 {
-	struct nlattr *attr = nla_reserve(skb, BERK_A_SAMPLES, max * sizeof(struct berk_sample));
+	struct nlattr *attr = nla_reserve_64bit(skb, BERK_A_SAMPLES,
+						max * sizeof(struct berk_sample), BERK_A_PAD);
 	u32 n;
 
 	if (!attr)
@@ -170,12 +171,19 @@ int berk_dump_samples(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
+static bool enabled;	/* written by module init and exit */
+
+void berk_notify_enable(bool on)
+{
+	WRITE_ONCE(enabled, on);
+}
+
 /* A notification for a group, or NULL if nobody listens or there is no memory. */
 static struct sk_buff *event_new(struct berk_net *bn, int group, int cmd, gfp_t gfp, void **hdr)
 {
 	struct sk_buff *skb;
 
-	if (!genl_has_listeners(&berk_family, bn->net, group))
+	if (!READ_ONCE(enabled) || !genl_has_listeners(&berk_family, bn->net, group))
 		return NULL;
 	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, gfp);
 	if (!skb)

@@ -11,6 +11,8 @@
 
 #include "berk.h"
 
+#define AGE_MAX	(20 * NSEC_PER_MSEC)	/* from the wire to us */
+
 static struct berk_mark mark_of(const struct system_time_snapshot *now, u8 src)
 {
 	return (struct berk_mark) {
@@ -31,7 +33,7 @@ struct berk_mark berk_now(u8 src)
 
 /*
  * A moment shortly ago, known in CLOCK_REALTIME, on both clocks. One that is
- * missing, lies ahead or is older than a second (the clock was set in between)
+ * missing, lies ahead or is older than AGE_MAX (the clock was set in between)
  * becomes the present moment and is marked @otherwise.
  */
 static struct berk_mark mark_at(ktime_t when, u8 otherwise)
@@ -42,7 +44,7 @@ static struct berk_mark mark_at(ktime_t when, u8 otherwise)
 
 	ktime_get_snapshot(&now);
 	age = ktime_sub(now.real, when);
-	if (!when || age < 0 || age > NSEC_PER_SEC)
+	if (!when || age < 0 || age > AGE_MAX)
 		return mark_of(&now, otherwise);
 	mark = mark_of(&now, BERK_STAMP_DRIVER);
 	mark.at.real_ns -= age;
@@ -157,7 +159,11 @@ int berk_receive(struct sock *sk, struct sk_buff *skb)
 {
 	struct berk_sock *bs = rcu_dereference_sk_user_data(sk);
 
-	if (bs && !receive_packet(bs->bn, skb))
+	if (bs && receive_packet(bs->bn, skb)) {
+		consume_skb(skb);
+		return 0;
+	}
+	if (bs)
 		berk_count(bs->bn, BERK_CNT_REJECTED);
 	kfree_skb(skb);
 	return 0;

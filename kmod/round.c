@@ -85,6 +85,13 @@ static bool finished(struct berk_round *r, ktime_t now)
 	return r->pass == r->burst && atomic_read(&r->replies) >= atomic_read(&r->probes);
 }
 
+static void end_round(struct berk_net *bn)
+{
+	lockdep_assert_held(&bn->peers.lock);
+	berk_notify_round(bn);
+	WRITE_ONCE(bn->round.active, false);
+}
+
 /* Return: when to be called again, in ns from now, or KTIME_MAX. */
 static ktime_t work(struct berk_net *bn)
 {
@@ -96,13 +103,12 @@ static ktime_t work(struct berk_net *bn)
 	mutex_lock(&bn->peers.lock);
 	if (r->active) {
 		again = send_due(bn, now);
-		if (r->pass == r->burst)
+		if (r->pass == r->burst || again > ktime_sub(r->deadline, now))
 			again = ktime_sub(r->deadline, now);
 		end = finished(r, now);
 	}
 	if (end) {
-		berk_notify_round(bn);
-		WRITE_ONCE(r->active, false);
+		end_round(bn);
 		again = KTIME_MAX;
 	}
 	mutex_unlock(&bn->peers.lock);
@@ -116,14 +122,14 @@ static int run(void *data)
 	int i;
 
 	while (!kthread_should_stop()) {
+		cond_resched();
 		for (i = 0; i < BATCH && berk_answer_next(bn); i++)
 			;
-		WRITE_ONCE(bn->kick, false);
+		/* Full barrier: what was done before a kick that this clears is seen. */
+		smp_store_mb(bn->kick, false);
 		again = work(bn);
-		if (again <= 0) {
-			cond_resched();
+		if (again <= 0)
 			continue;
-		}
 		wait_event_interruptible_hrtimeout(bn->wait,
 						   kthread_should_stop() || READ_ONCE(bn->kick) ||
 						   berk_answer_waiting(&bn->answers), again);
@@ -226,12 +232,15 @@ int berk_thread_start(struct berk_net *bn)
 	return 0;
 }
 
-/* A round that was running ends without an event. */
+/* A round that was running ends here, with what it has. */
 void berk_thread_stop(struct berk_net *bn)
 {
 	if (!bn->thread)
 		return;
 	kthread_stop(bn->thread);
 	bn->thread = NULL;
-	WRITE_ONCE(bn->round.active, false);
+	mutex_lock(&bn->peers.lock);
+	if (bn->round.active)
+		end_round(bn);
+	mutex_unlock(&bn->peers.lock);
 }

@@ -49,8 +49,11 @@ static int create(struct berk_net *bn, sa_family_t family, struct socket **sock)
 	if (conf->bind.sa.sa_family == AF_INET)
 		cfg.local_ip = conf->bind.in.sin_addr;
 #if IS_ENABLED(CONFIG_IPV6)
-	if (conf->bind.sa.sa_family == AF_INET6)
+	if (conf->bind.sa.sa_family == AF_INET6) {
 		cfg.local_ip6 = conf->bind.in6.sin6_addr;
+		if (!cfg.bind_ifindex)	/* a link-local address needs its link */
+			cfg.bind_ifindex = conf->bind.in6.sin6_scope_id;
+	}
 #endif
 	err = udp_sock_create(bn->net, &cfg, sock);
 	if (err)

@@ -55,10 +55,19 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/*
+ * How many to drop at either end of n. One averages for all, so nobody is
+ * two-faced and of three one can be spared.
+ */
+static size_t trim(size_t n)
+{
+	return n == 3 ? 1 : (n - 1) / 3;
+}
+
 /* Sorts values; drops the f lowest and highest of them. */
 static double trimmed_mean(double *value, size_t n)
 {
-	size_t f = (n - 1) / 3;
+	size_t f = trim(n);
 	double sum = 0;
 
 	qsort(value, n, sizeof(*value), by_value);
@@ -97,7 +106,7 @@ bool ensemble_gather(struct ensemble *e)
 	if (!n)
 		return false;
 	e->offset_ns = trimmed_mean(e->sorted, n);
-	f = (n - 1) / 3;
+	f = trim(n);
 	low = e->sorted[f];
 	high = e->sorted[n - 1 - f];
 	for (size_t i = 0; i < e->n; i++) {

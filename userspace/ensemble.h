@@ -49,7 +49,7 @@ void ensemble_free(struct ensemble *e);
 
 /*
  * Clocks that never were together: the mean without the f lowest and the f
- * highest offsets, f = (n - 1) / 3 (Lundelius Welch & Lynch, "A new
+ * highest offsets, f = (n - 1) / 3, of three 1 (Lundelius Welch & Lynch, "A new
  * fault-tolerant algorithm for clock synchronization", 1988). False if nobody
  * is eligible.
  */

@@ -173,6 +173,9 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 	/* a clock that nobody vouches for any more may as well be stepped */
 	bool lost = f->heard && now.raw_ns - f->heard_raw > LOST * interval_of(node);
 
+	if (f->heard && f->master_id != master_id)
+		node_say(node, now.raw_ns, LOG_NOTICE, "master is now %016" PRIx64 ", term %" PRIu32
+			 "; it was %016" PRIx64, master_id, c->term, f->master_id);
 	if (!f->heard || f->master_id != master_id || f->term != c->term)
 		f->stray_logged = false;
 	f->heard = true;
@@ -188,6 +191,13 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 	publish(node, now);
 }
 
+/* RAW time that has passed unseen: no correction holds any more. */
+void follow_forget(struct node *node, struct node_now now)
+{
+	node->follow.heard = false;
+	update_state(node, now);
+}
+
 static enum msg_status judge(struct node *node, struct node_now now, uint64_t from_id,
 			     const struct msg_correct *c)
 {
@@ -197,6 +207,8 @@ static enum msg_status judge(struct node *node, struct node_now now, uint64_t fr
 
 	if (c->term < node->term)
 		return MSG_STALE;
+	if (c->term - node->term >= TERM_LEAP)
+		return MSG_REFUSED;
 	if (c->ref_raw_ns > now.raw_ns + EARLY ||
 	    c->ref_raw_ns < now.raw_ns - (old > OLD_MIN ? old : OLD_MIN))
 		return MSG_REFUSED;

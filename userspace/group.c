@@ -218,9 +218,7 @@ bool group_agree(struct node *node, struct node_now now, double expected)
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "the clocks contradict each other and no majority agrees: correcting nothing");
 	if (m->discord >= DISCORD) {
-		m->have_group = false;
-		m->discord = 0;
-		m->waited = 0;
+		master_forget(node);
 		node_say(node, now.raw_ns, LOG_ERR, "still no majority: starting over with all clocks");
 	}
 	return false;

@@ -19,7 +19,6 @@
 #define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
 #define RECENT		2	/* intervals: an older sample is no sign of life */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
-#define TERM_LEAP	(UINT32_C(1) << 30)	/* a term further ahead is not believed */
 
 void master_start(struct node *node, struct node_now now)
 {
@@ -33,8 +32,36 @@ void master_start(struct node *node, struct node_now now)
 /* Terms fence off former masters, an earlier life of this one included. */
 void master_raise_term(struct node *node, uint32_t seen)
 {
-	if (seen >= node->term && seen - node->term < TERM_LEAP)
+	if (seen >= node->term && seen - node->term < TERM_LEAP && seen < UINT32_MAX)
 		node->term = seen + 1;
+}
+
+/*
+ * A peer has seen a higher term. If it is kept in time by it, another master
+ * is at work, and to outbid each other for ever would help nobody; otherwise
+ * that master is history.
+ */
+void master_outbid(struct node *node, struct node_now now, const struct peer *peer, uint32_t seen)
+{
+	struct master *m = &node->master;
+	char text[PEER_TEXT];
+
+	if (!m->have_group || !(peer->flags & BERK_F_SYNCED)) {
+		master_raise_term(node, seen);
+		m->contested = false;
+		return;
+	}
+	if (!m->contested)
+		node_say(node, now.raw_ns, LOG_ERR, "peer %s follows another master (term %" PRIu32
+			 "): configure only one", peer_text(peer, text), seen);
+	m->contested = true;
+}
+
+void master_forget(struct node *node)
+{
+	node->master.have_group = false;
+	node->master.discord = 0;
+	node->master.waited = 0;
 }
 
 static int64_t period(struct master *m, int64_t interval)
@@ -229,10 +256,22 @@ void master_timer(struct node *node, struct node_now now)
 	start_round(node, now);
 }
 
-void master_ack(struct node *node, struct node_now now, const union node_addr *from,
-		const struct msg_ack *ack)
+/* A node with several addresses may answer from another than the one probed. */
+static struct peer *sender(const struct node *node, const union node_addr *from, uint64_t from_id)
 {
+	const struct master *m = &node->master;
 	struct peer *peer = peer_by_addr(node, from);
+
+	for (size_t i = 0; !peer && i < m->n; i++)
+		if (m->peer[i]->track.started && m->peer[i]->track.node_id == from_id)
+			peer = m->peer[i];
+	return peer;
+}
+
+void master_ack(struct node *node, struct node_now now, const union node_addr *from,
+		uint64_t from_id, const struct msg_ack *ack)
+{
+	struct peer *peer = sender(node, from, from_id);
 
 	if (!peer || ack->term != node->term || ack->round > node->master.round)
 		return;
@@ -244,7 +283,9 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		peer->may_step = false;
 		break;
 	case MSG_STALE:
-		if (ack->current_term > node->term || ack->current_round > node->master.round)
+		if (ack->current_term > node->term)
+			master_outbid(node, now, peer, ack->current_term);
+		else if (ack->current_round > node->master.round)
 			master_raise_term(node, ack->current_term);
 		break;
 	case MSG_REFUSED:

@@ -45,7 +45,7 @@ static void answered(struct node *node, struct node_now now, struct peer *peer)
 			 "peer %s acknowledges no correction: left out", peer_text(peer, text));
 	}
 	if (driven && peer->term > node->term)
-		master_raise_term(node, peer->term);
+		master_outbid(node, now, peer, peer->term);
 }
 
 /* One peer's RAW clock jumped: it was rebooted or paused. Most of them: we were paused. */

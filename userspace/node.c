@@ -52,6 +52,10 @@ void node_reconf(struct node *node, const struct node_conf *conf)
 	node->conf.role = role;
 	node->conf.node_id = node_id;
 	node->servo.conf = servo_conf_of(conf);
+	/* The kernel's table may have been changed by hand. */
+	for (size_t i = 0; i < node->master.n; i++)
+		node->master.peer[i]->announce = true;
+	node->master.scan = 0;
 }
 
 void node_start(struct node *node, struct node_now now)
@@ -92,7 +96,22 @@ void node_ctrl(struct node *node, struct node_now now, const union node_addr *fr
 	if (msg.type == MSG_CORRECT)
 		follow_ctrl(node, now, from, from_id, &msg.correct);
 	else if (node->conf.role == BERK_ROLE_MASTER)
-		master_ack(node, now, from, &msg.ack);
+		master_ack(node, now, from, from_id, &msg.ack);
+}
+
+void node_clock_failed(struct node *node)
+{
+	servo_forget(&node->servo, false);
+}
+
+void node_resumed(struct node *node, struct node_now now)
+{
+	node_say(node, now.raw_ns, LOG_NOTICE,
+		 "this machine was suspended: asking the group for the time");
+	servo_forget(&node->servo, true);
+	follow_forget(node, now);
+	if (node->conf.role == BERK_ROLE_MASTER)
+		master_forget(node);
 }
 
 void node_stop(struct node *node, struct node_now now)

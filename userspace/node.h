@@ -126,6 +126,10 @@ void node_round_done(struct node *node, struct node_now now, uint32_t round);
 /* A control message arrived; payload may be anything at all. */
 void node_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 	       uint64_t from_id, uint32_t term, const void *payload, size_t len);
+/* The last NODE_ACT_CLOCK could not be carried out: the clock is not what was commanded. */
+void node_clock_failed(struct node *node);
+/* The machine was suspended: RAW stood still, REALTIME and the other clocks did not. */
+void node_resumed(struct node *node, struct node_now now);
 /* Leaves the frequency at its last good value, slews over, unsynchronised. */
 void node_stop(struct node *node, struct node_now now);
 

@@ -13,6 +13,7 @@
 
 #define SECOND		1000000000LL
 #define PEER_TEXT	64	/* bytes for an address as text */
+#define TERM_LEAP	(UINT32_C(1) << 30)	/* a term further ahead is not believed */
 #define LOGS		16	/* lines waiting to be taken */
 #define FAST_ROUNDS	5	/* quick ones at the start */
 #define UNACKED		10	/* corrections without acknowledgement: no member */
@@ -92,7 +93,7 @@ struct master {
 	struct standing self;
 	unsigned int waited;	/* rounds for all peers to turn up at the very start */
 	unsigned int discord;	/* rounds in a row without a majority */
-	bool alone;		/* logged */
+	bool alone, contested;	/* logged */
 };
 
 struct node {
@@ -136,6 +137,7 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 void follow_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_correct *c);
 void follow_timer(struct node *node, struct node_now now);
+void follow_forget(struct node *node, struct node_now now);
 void follow_stop(struct node *node, struct node_now now);
 
 /* members.c */
@@ -158,11 +160,14 @@ int64_t group_real(const struct master *m, int64_t raw);
 
 /* master.c */
 void master_raise_term(struct node *node, uint32_t seen);
+void master_outbid(struct node *node, struct node_now now, const struct peer *peer, uint32_t seen);
 void master_start(struct node *node, struct node_now now);
 void master_timer(struct node *node, struct node_now now);
 void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample);
 void master_round_done(struct node *node, struct node_now now, uint32_t round);
 void master_ack(struct node *node, struct node_now now, const union node_addr *from,
-		const struct msg_ack *ack);
+		uint64_t from_id, const struct msg_ack *ack);
+/* The group's time has to be found anew. */
+void master_forget(struct node *node);
 
 #endif /* BERK_NODE_PRIV_H */

@@ -46,6 +46,14 @@ void servo_set_line(struct servo *s, int64_t raw_ns, int64_t real_ns, double fre
 	s->may_step |= may_step;
 }
 
+void servo_forget(struct servo *s, bool line)
+{
+	s->started = false;
+	s->may_step = true;
+	if (line)
+		s->have_line = false;
+}
+
 static int64_t advance(int64_t raw, double ppb)
 {
 	return raw + llrint((double)raw * ppb * 1e-9);

@@ -58,6 +58,12 @@ void servo_set_line(struct servo *s, int64_t raw_ns, int64_t real_ns, double fre
 		    bool rate_known, int64_t interval_ns, bool may_step);
 
 /*
+ * Readings of before mean nothing any more; with line, the line does not
+ * either. The clock may be stepped to the next one.
+ */
+void servo_forget(struct servo *s, bool line);
+
+/*
  * One turn of the loop, with both clocks as they are now. The command is
  * taken to be in force from now on. raw_ns must not be before the last one.
  */

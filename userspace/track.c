@@ -22,6 +22,9 @@
 #define SPREAD_ROUNDS	32		/* over which the spread is averaged */
 #define EXACT_MEMORY	16000000000LL	/* ns: soft stamps are ignored for so long */
 #define CONTRADICTION	1e6		/* ns beyond what the round trip allows */
+#define STAMP_SLACK	1000	/* ns: of stamps on a way without delay */
+#define CRYSTAL_PART	1000	/* no crystals differ by more than one part in that */
+#define SLOPE_MAX	2e6	/* ppb: no clock slews faster */
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
 #define SLACK		0.7		/* sigmas of wander that age costs a point */
 #define RATES		8		/* candidates on either side, up to 3 sigma */
@@ -52,6 +55,14 @@ static bool stamp_sane(const struct berk_stamp *s)
 	       s->real_ns >= 0 && s->real_ns <= INT64_MAX / 2;
 }
 
+/* Bad stamps of any kind lengthen a delay; one that shortens it would be believed for long. */
+static bool round_trip_sane(const struct berk_sample *s)
+{
+	int64_t there = s->t3.raw_ns - s->t2.raw_ns, total = s->t4.raw_ns - s->t1.raw_ns;
+
+	return total - there >= -(STAMP_SLACK + there / CRYSTAL_PART);
+}
+
 static bool sample_sane(const struct berk_sample *s)
 {
 	for (int i = 0; i < 4; i++)
@@ -59,7 +70,7 @@ static bool sample_sane(const struct berk_sample *s)
 			return false;
 	return stamp_sane(&s->t1) && stamp_sane(&s->t2) && stamp_sane(&s->t3) &&
 	       stamp_sane(&s->t4) && s->t4.raw_ns >= s->t1.raw_ns &&
-	       s->t3.raw_ns >= s->t2.raw_ns;
+	       s->t3.raw_ns >= s->t2.raw_ns && round_trip_sane(s);
 }
 
 /*
@@ -463,5 +474,5 @@ bool track_ref(const struct track *t, struct track_ref *ref)
 		ref->peer_slope_ppb = slope_ppb(&a->t2, &b->t3);
 		ref->local_slope_ppb = slope_ppb(&a->t1, &b->t4);
 	}
-	return true;
+	return fabs(ref->peer_slope_ppb) < SLOPE_MAX && fabs(ref->local_slope_ppb) < SLOPE_MAX;
 }

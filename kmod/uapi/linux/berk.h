@@ -46,7 +46,8 @@
  * "events"	EV_ROUND	ROUND PROBES REPLIES SEQ
  *			SEQ: one past the newest sample
  *		EV_STATE	STATE ROLE MASTER_ID TERM
- *			when any of them changed
+ *			when any of them changed, but not when VALID_MS passes:
+ *			that shows when somebody looks
  * "samples"	EV_SAMPLES	SAMPLES		(admin) at the end of a round
  * "ctrl"	EV_CTRL		ADDR NODE_ID TERM PAYLOAD	(admin)
  *
