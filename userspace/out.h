@@ -52,9 +52,7 @@ enum out_style { OUT_HUMAN, OUT_BARE };
 
 /* One value as text. Returns buf. */
 const char *out_value(char buf[OUT_VALUE_MAX], const struct out_field *field, const void *record,
-		      #define OUT_FIELDS_MAX 32	/* of one table */
-
-enum out_style style);
+		      enum out_style style);
 
 /* "label  value" lines, aligned; bold labels if colour. */
 void out_record(FILE *file, const struct out_field *fields, const void *record, bool colour);
