@@ -129,18 +129,21 @@ static void on_sample(void *arg, const struct berk_sample *s)
 	struct peer_view *view = arg;
 	struct bnl_peer key = { .index = s->peer };
 	const struct bnl_peer *peer = bsearch(&key, view->peers, view->n, sizeof(key), by_index);
-	int64_t there = s->t2.real_ns - s->t1.real_ns, back = s->t4.real_ns - s->t3.real_ns;
+	/* T2 and T3 are whatever the peer sent: unsigned, because that may wrap. */
+	uint64_t there = (uint64_t)s->t2.real_ns - (uint64_t)s->t1.real_ns;
+	uint64_t back = (uint64_t)s->t4.real_ns - (uint64_t)s->t3.real_ns;
+	int64_t delay_ns = (int64_t)(there + back);
 	struct newest *newest;
 
 	if (!peer || s->flags & (BERK_SAMPLE_LOCAL_STEP | BERK_SAMPLE_PEER_STEP))
 		return;
 	newest = &view->newest[peer - view->peers];
 	if (newest->delay_ns != INT64_MAX && newest->round == s->round &&
-	    newest->delay_ns <= there + back)
+	    newest->delay_ns <= delay_ns)
 		return;
 	newest->round = s->round;
-	newest->delay_ns = there + back;
-	newest->offset_ns = (there - back) / 2;
+	newest->delay_ns = delay_ns;
+	newest->offset_ns = (int64_t)(there - back) / 2;
 }
 
 /* The samples are for the privileged; without them the table has no offsets. */

@@ -61,11 +61,13 @@ static const char *flags_word(unsigned int flags)
 static void fill_row(struct sample_row *row, const struct berk_sample *s)
 {
 	static const char letters[] = "-dls";
-	int64_t there = s->t2.real_ns - s->t1.real_ns, back = s->t4.real_ns - s->t3.real_ns;
+	/* T2 and T3 are whatever the peer sent: unsigned, because that may wrap. */
+	uint64_t there = (uint64_t)s->t2.real_ns - (uint64_t)s->t1.real_ns;
+	uint64_t back = (uint64_t)s->t4.real_ns - (uint64_t)s->t3.real_ns;
 
 	*row = (struct sample_row){
 		.seq = s->seq, .peer = s->peer, .round = s->round, .node_id = s->node_id,
-		.offset_ns = (there - back) / 2, .delay_ns = there + back,
+		.offset_ns = (int64_t)(there - back) / 2, .delay_ns = (int64_t)(there + back),
 		.t1_real_ns = s->t1.real_ns, .t2_real_ns = s->t2.real_ns,
 		.t3_real_ns = s->t3.real_ns, .t4_real_ns = s->t4.real_ns,
 		.t1_raw_ns = s->t1.raw_ns, .t2_raw_ns = s->t2.raw_ns,

@@ -65,6 +65,11 @@ static void test_peers(void **state)
 		"        -        -\n");
 	module.peers[0].flags = BERK_F_DRIVEN;
 	module.peers[1].age_ms = 1;
+	/* A peer may send any time as T2 and T3. */
+	module.nsamples = 1;
+	module.samples[0].t2.real_ns = INT64_MIN;
+	module.samples[0].t3.real_ns = INT64_MAX;
+	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
 	module.samples_err = -EPERM;
 	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
 	assert_non_null(strstr(printed, "  driven  "));

@@ -51,6 +51,17 @@ static void test_samples(void **state)
 	assert_int_equal(run_verb(ctl_samples, text, 1, NULL), CTL_USAGE);
 }
 
+/* A peer may send any time as T2 and T3. */
+static void test_absurd_times(void **state)
+{
+	(void)state;
+	module.nsamples = 1;
+	module.samples[0].t2.real_ns = INT64_MIN;
+	module.samples[0].t3.real_ns = INT64_MAX;
+	assert_int_equal(run_verb(ctl_samples, text, 0, NULL), CTL_OK);
+	assert_non_null(strstr(printed, "\t-9223372036854775808\t9223372036854775807\t1500\t"));
+}
+
 static void test_samples_json(void **state)
 {
 	struct json_object *list;
@@ -145,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_samples, setup, reset_module),
+		cmocka_unit_test_setup_teardown(test_absurd_times, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_samples_json, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_follow, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_monitor, setup, reset_module),
