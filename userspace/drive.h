@@ -40,7 +40,7 @@ struct drive {
 /* Reads the time of what happens next. */
 void drive_now(struct drive *d);
 
-/* Takes all notifications. Returns 0 or -errno. */
+/* Takes notifications, not always all there are. Returns 0 or -errno. */
 int drive_events(struct drive *d);
 void drive_timer(struct drive *d);
 

@@ -14,6 +14,8 @@
 
 /* A round over thousands of peers may send as many CTRLs in one go. */
 #define EVENTS_BUFFER (8 << 20)
+/* Read at a time: whoever polls has other descriptors to serve as well. */
+#define EVENTS_BATCH 256
 
 struct bnl {
 	struct nl_sock *req, *ev;
@@ -30,6 +32,7 @@ struct bnl {
 	/* of the bnl_events() under way */
 	bnl_event_fn *event;
 	void *event_arg;
+	bool lost;	/* an overrun, not yet reported */
 };
 
 /* --- requests */
@@ -345,22 +348,25 @@ int bnl_events_fd(const struct bnl *nl)
 
 /*
  * libnl says NLE_NOMEM for ENOBUFS: the socket overran. The kernel delivers
- * nothing more until the queue is empty, so it is drained before it is reported.
+ * nothing more until the queue is empty, so it is drained, over several calls if
+ * it is long, before the overrun is reported.
  */
 int bnl_events(struct bnl *nl, bnl_event_fn *fn, void *arg)
 {
 	struct bnl_event overrun = { .type = BNL_EV_OVERRUN };
-	bool lost = false;
-	int nle;
+	int n = 0, nle;
 
 	nl->event = fn;
 	nl->event_arg = arg;
 	do {
+		if (n++ == EVENTS_BATCH)
+			return 0;
 		nle = nl_recvmsgs(nl->ev, nl->ev_cb);
-		lost |= nle == -NLE_NOMEM;
+		nl->lost |= nle == -NLE_NOMEM;
 	} while (nle >= 0 || nle == -NLE_NOMEM || nle == -NLE_INTR || nle == -NLE_DUMP_INTR);
-	if (lost)
+	if (nl->lost)
 		fn(arg, &overrun);
+	nl->lost = false;
 	return nle == -NLE_AGAIN ? 0 : fail_nle(nl, nle);
 }
 

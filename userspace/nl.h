@@ -125,7 +125,7 @@ int bnl_samples(struct bnl *nl, uint64_t from, bnl_sample_fn *fn, void *arg);
 int bnl_send(struct bnl *nl, const union node_addr *addr, const void *payload, size_t len);
 int bnl_publish(struct bnl *nl, const struct node_publish *publish);
 
-/* To be polled for reading; then bnl_events() takes all that there is. */
+/* To be polled for reading; bnl_events() takes what there is, or the first part of it. */
 int bnl_events_fd(const struct bnl *nl);
 int bnl_events(struct bnl *nl, bnl_event_fn *fn, void *arg);
 /* The i-th sample of an BNL_EV_SAMPLES (which may lie unaligned). */

@@ -35,7 +35,7 @@ static struct {
 	struct nlmsghdr *sent;
 	struct nlattr *attrs[BERK_A_MAX + 1];
 	int requests;
-	struct says script[20];
+	struct says script[300];
 	int said, n;
 } module;
 
@@ -523,6 +523,26 @@ static void test_overrun_and_gone(void **state)
 	assert_int_equal(bnl_events(&nl, on_event, events), -EIO);
 }
 
+/* However much there is, each call ends; an overrun is still told behind all of it. */
+static void test_flood(void **state)
+{
+	(void)state;
+	nevents = 0;
+	say(FAILURE, NULL, -NLE_NOMEM);
+	for (int i = 0; i < EVENTS_BATCH; i++)
+		say(NOTIFY, message(200), 0);
+	say(NOTIFY, message(BERK_CMD_EV_ROUND), 0);
+	assert_int_equal(bnl_events(&nl, on_event, events), 0);
+	assert_int_equal(module.said, EVENTS_BATCH);
+	assert_int_equal(nevents, 0);
+	assert_int_equal(bnl_events(&nl, on_event, events), 0);
+	assert_int_equal(nevents, 2);
+	assert_int_equal(events[0].type, BNL_EV_ROUND);
+	assert_int_equal(events[1].type, BNL_EV_OVERRUN);
+	assert_int_equal(bnl_events(&nl, on_event, events), 0);
+	assert_int_equal(nevents, 2);
+}
+
 /* No message, whatever its bytes are, is read beyond its end. */
 static void test_fuzz(void **state)
 {
@@ -587,6 +607,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_peers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overrun_and_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fuzz, setup, teardown),
 		cmocka_unit_test(test_no_module),
 	};
