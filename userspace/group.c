@@ -108,7 +108,7 @@ static void found_on_all(struct node *node)
 	e->member[0].eligible = true;
 	ensemble_gather(e);
 	m->self.status = PEER_MEMBER;
-	node->servo.may_step = true;
+	servo_allow_step(&node->servo);
 }
 
 /*

@@ -61,7 +61,7 @@ bool members_check_restarts(struct node *node, struct node_now now)
 	}
 	if (present > 1 && 2 * restarted > present) {
 		standing_lower(&m->self, PEER_CANDIDATE);
-		node->servo.may_step = true;
+		servo_allow_step(&node->servo);
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "this node was paused: asking the others for the time");
 		return true;

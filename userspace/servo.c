@@ -17,6 +17,7 @@
 #define LATENCY		4e-3		/* s: until a command takes effect, about a tick */
 #define BIAS_START	300e3		/* ppb: the tick may be far from nominal */
 #define BIAS_KNOWN	1e3		/* ppb */
+#define STEPS		3	/* lines */
 #define FOREIGN_FREQ	5e3		/* ppb: a smaller change is not worth a word */
 
 /* The clock obeys; these cover granularity and late wake-ups of the kernel's own loop. */
@@ -28,7 +29,7 @@ void servo_init(struct servo *s, const struct servo_conf *conf, double freq_ppb)
 		.conf = *conf,
 		.line_ppb = freq_ppb,
 		.cmd_ppb = freq_ppb,
-		.may_step = true,
+		.may_step = STEPS,
 		.settled_ppb = NAN,
 		.interval_ns = RUN_MAX,
 	};
@@ -43,13 +44,21 @@ void servo_set_line(struct servo *s, int64_t raw_ns, int64_t real_ns, double fre
 	if (rate_known)
 		s->line_ppb = freq_ppb;
 	s->interval_ns = interval_ns;
-	s->may_step |= may_step;
+	if (may_step)
+		servo_allow_step(s);
+	else if (s->may_step)
+		s->may_step--;
+}
+
+void servo_allow_step(struct servo *s)
+{
+	s->may_step = STEPS;
 }
 
 void servo_forget(struct servo *s, bool line)
 {
 	s->started = false;
-	s->may_step = true;
+	servo_allow_step(s);
 	if (line)
 		s->have_line = false;
 }
@@ -128,7 +137,7 @@ static bool observe(struct servo *s, int64_t real_ns, struct servo_cmd *cmd)
 	}
 	if (fabs(error) > STEP_MIN + limit + STEP_SLOPE * dt) {
 		cmd->foreign_step_ns = llrint(error);
-		s->may_step = true;
+		servo_allow_step(s);
 		restart(s, s->raw, real_ns);
 		return true;
 	}
@@ -209,7 +218,6 @@ struct servo_cmd servo_run(struct servo *s, int64_t raw_ns, int64_t real_ns)
 		s->real += cmd.step_ns;
 		pending += (double)cmd.step_ns;
 	}
-	s->may_step = false;
 	cmd.freq_ppb = steer(s, pending, run);
 	command(s, cmd.freq_ppb);
 	return cmd;

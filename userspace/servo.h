@@ -30,7 +30,7 @@ struct servo {
 	int64_t line_raw, line_real;
 	double line_ppb;	/* REALTIME per RAW, minus 1 */
 	int64_t interval_ns;	/* until the next line is expected */
-	bool may_step;
+	unsigned int may_step;	/* lines, with this one, onto which it may step */
 
 	double cmd_ppb;		/* frequency commanded last */
 	bool started;
@@ -53,9 +53,18 @@ struct servo_cmd {
 /* freq_ppb: correction in force. Until there is a line it stays. */
 void servo_init(struct servo *s, const struct servo_conf *conf, double freq_ppb);
 
-/* rate_known false: the slope in force is kept. may_step adds to what was allowed before. */
+/*
+ * rate_known false: the slope in force is kept. may_step: as servo_allow_step(),
+ * in addition to what was allowed before.
+ */
 void servo_set_line(struct servo *s, int64_t raw_ns, int64_t real_ns, double freq_ppb,
 		    bool rate_known, int64_t interval_ns, bool may_step);
+
+/*
+ * At a start the clock may be stepped, onto this line and the next few: the
+ * first measurement is the poorest.
+ */
+void servo_allow_step(struct servo *s);
 
 /*
  * Readings of before mean nothing any more; with line, the line does not

@@ -44,6 +44,7 @@ static double weights(void)
 static void test_gather(void **state)
 {
 	static const double two[] = { 0, 10e9 };
+	static const double three[] = { 1e9, -1e18, 2e9 };
 	static const double four[] = { 0, 1e9, 2e9, -1e18 };
 	static const double seven[] = { 0, 1, 2, 3, 4, 1e15, -1e15 };
 
@@ -52,6 +53,11 @@ static void test_gather(void **state)
 	assert_true(ensemble_gather(&e));
 	assert_float_equal(e.offset_ns, 5e9, 1e-3);
 	assert_int_equal(e.used, 2);
+
+	fill(3, three, 1);
+	assert_true(ensemble_gather(&e));
+	assert_float_equal(e.offset_ns, 1e9, 1e-3);
+	assert_int_equal(e.used, 1);
 
 	fill(4, four, 1);
 	assert_true(ensemble_gather(&e));

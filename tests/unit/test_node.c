@@ -677,8 +677,89 @@ static void test_implausible(void **state)
 	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_REFUSED);
 	c.ref_raw_ns = 80 * S;		/* long ago: from before a reboot */
 	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_REFUSED);
+	c = line;
+	c.term = UINT32_MAX;		/* its master could never follow */
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_REFUSED);
 	assert_false(node->servo.have_line);
 	assert_int_equal(tell(node, 100 * S, 9, line, &clock), -1);	/* our own id */
+	node_free(node);
+}
+
+/* An hour passes while RAW stands still: no one else stepped the clock. */
+static void test_suspended(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+	struct node_now now = { EPOCH + 3700 * S, 100 * S + MS };
+
+	(void)state;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_APPLIED);
+	node_resumed(node, now);
+	assert_int_equal(node->follow.state, BERK_STATE_UNSYNCHRONISED);
+	drain(node);
+	now.raw_ns += S;
+	now.real_ns += S;
+	node_timer(node, now);
+	assert_false(node->do_clock);
+	c.round++;
+	c.ref_raw_ns = now.raw_ns;
+	c.ref_real_ns = EPOCH + now.raw_ns;
+	c.offset_ns = -3600 * S;
+	assert_int_equal(tell(node, now.raw_ns, 1, c, &clock), MSG_APPLIED);
+	assert_int_equal(clock.step_ns, 3600 * S);
+	node_free(node);
+}
+
+/* What was commanded did not happen: that is no foreign step, and is commanded again. */
+static void test_clock_failed(void **state)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	assert_int_equal(tell(node, 100 * S, 1, c, &clock), MSG_APPLIED);
+	assert_true(clock.step_ns < -S);
+	drain(node);
+	node_clock_failed(node);
+	node_timer(node, (struct node_now){ EPOCH + 101 * S, 101 * S });
+	assert_true(node->do_clock && node->clock.step_ns < -S);
+	assert_int_equal(node->log_head - node->log_tail, 1);	/* of the step */
+	node_free(node);
+}
+
+/* Two masters do not outbid each other for ever; a term left by a dead one is outbid. */
+static void test_contested(void **state)
+{
+	struct node *node = slave();
+	union node_addr addr = addr_of(1), other = addr_of(2);
+	struct msg msg = { .type = MSG_ACK, .ack = { .term = 3, .status = MSG_STALE,
+						     .current_term = 7 } };
+	unsigned char buf[MSG_MAX];
+	size_t len = msg_encode(&msg, buf);
+	struct node_now now = { EPOCH + 91 * S, 91 * S };
+	struct peer *peer;
+
+	(void)state;
+	node->conf.role = BERK_ROLE_MASTER;
+	node->term = 3;
+	node->master.have_group = true;
+	assert_int_equal(node_peer_add(node, &addr), 0);
+	peer = peer_by_addr(node, &addr);
+	peer->flags = BERK_F_DRIVEN | BERK_F_SYNCED;
+	peer->track.started = true;
+	peer->track.node_id = 77;
+
+	node_ctrl(node, now, &addr, 77, 7, buf, len);
+	node_ctrl(node, now, &addr, 77, 7, buf, len);
+	assert_int_equal(node->term, 3);
+	assert_int_equal(node->log_head - node->log_tail, 1);
+	peer->flags = BERK_F_DRIVEN;
+	node_ctrl(node, now, &other, 78, 7, buf, len);	/* nobody we know */
+	assert_int_equal(node->term, 3);
+	node_ctrl(node, now, &other, 77, 7, buf, len);	/* another address of the same node */
+	assert_int_equal(node->term, 8);
 	node_free(node);
 }
 
@@ -844,6 +925,9 @@ int main(void)
 		cmocka_unit_test(test_correction),
 		cmocka_unit_test(test_second_master),
 		cmocka_unit_test(test_implausible),
+		cmocka_unit_test(test_suspended),
+		cmocka_unit_test(test_clock_failed),
+		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_rate_unknown),
 		cmocka_unit_test(test_log_limit),
 		cmocka_unit_test(test_thousand),

@@ -99,11 +99,31 @@ static void test_steps_at_start(void **state)
 	assert_float_equal(c.freq, 20e3, 500);
 }
 
+/* The first measurement may be a poor one. */
+static void test_steps_again(void **state)
+{
+	(void)state;
+	begin(0, 0);
+	c.ahead = 3e9;
+	line(0, S);
+	turn();
+	c.stepped = 0;
+	servo_set_line(&c.servo, 1000 * S, EPOCH + 10000000, 0, true, S, false);
+	turn();
+	assert_float_equal(c.stepped, 10e6, 1e3);
+	line(0, S);
+	line(0, S);
+	c.stepped = 0;
+	turn();
+	assert_int_equal(c.stepped, 0);
+}
+
 static void test_slews_later(void **state)
 {
 	(void)state;
 	begin(0, 0);
-	line(0, S);
+	for (int i = 0; i < STEPS; i++)
+		line(0, S);
 	run(5 * S);
 	c.stepped = 0;
 	c.fastest = c.slowest = 0;
@@ -253,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steps_at_start),
+		cmocka_unit_test(test_steps_again),
 		cmocka_unit_test(test_slews_later),
 		cmocka_unit_test(test_small_is_slewed_at_start),
 		cmocka_unit_test(test_learns_bias),

@@ -179,7 +179,7 @@ static void test_nonsense(void **state)
 	(void)state;
 	begin(0, 50e3, 0);
 	good = exchange();
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 9; i++) {
 		bad = good;
 		switch (i) {
 		case 0: bad.src[2] = BERK_STAMP_NONE; break;
@@ -190,6 +190,7 @@ static void test_nonsense(void **state)
 		case 5: bad.t3.real_ns = INT64_MAX; break;
 		case 6: bad.t4.raw_ns = bad.t1.raw_ns - 1; break;
 		case 7: bad.t3.raw_ns = bad.t2.raw_ns - 1; break;
+		case 8: bad.t2.raw_ns -= 500000; break;	/* a round trip below 0 */
 		}
 		assert_int_equal(track_sample(&c.track, &bad), TRACK_DROPPED);
 		assert_false(c.track.started);
