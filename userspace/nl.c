@@ -25,6 +25,7 @@ struct bnl {
 	/* of the request under way */
 	void (*reply)(void *arg, struct nlattr **attrs);
 	void *reply_arg;
+	uint32_t seq;
 	bool pending;
 	int err;
 	char error[256];
@@ -64,6 +65,17 @@ static int fail_nle(struct bnl *nl, int nle)
 	int err = nle_to_errno(nle);
 
 	return set_error(nl, err, err == -EIO ? nl_geterror(nle) : NULL);
+}
+
+/*
+ * libnl's own check expects the numbers to go on without a gap, and so refuses all
+ * that follows a request that could not be sent or whose answers broke off.
+ */
+static int check_sequence(struct nl_msg *msg, void *arg)
+{
+	const struct bnl *nl = arg;
+
+	return nlmsg_hdr(msg)->nlmsg_seq == nl->seq ? NL_OK : NL_SKIP;
 }
 
 static void fail_kernel(struct bnl *nl, int err, struct nlmsghdr *hdr, size_t fixed_len)
@@ -158,6 +170,7 @@ static int request(struct bnl *nl, struct nl_msg *msg, bool put_failed,
 	nl->reply_arg = arg;
 	nl->err = 0;
 	nle = nl_send_auto(nl->req, msg);
+	nl->seq = nlmsg_hdr(msg)->nlmsg_seq;
 	nlmsg_free(msg);
 	nl->pending = nle >= 0;
 	while (nl->pending) {
@@ -418,6 +431,7 @@ static int open_requests(struct bnl *nl)
 	nl->req_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->req || !nl->req_cb)
 		return set_error(nl, -ENOMEM, NULL);
+	nl_cb_set(nl->req_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, check_sequence, nl);
 	nl_cb_set(nl->req_cb, NL_CB_VALID, NL_CB_CUSTOM, on_reply, nl);
 	nl_cb_set(nl->req_cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, nl);
 	nl_cb_set(nl->req_cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, nl);
