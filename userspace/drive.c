@@ -46,9 +46,11 @@ static void act_clock(struct drive *d, const struct node_clock *want)
 {
 	int err = clock_set(&d->clock, want, &d->freq_ppb);
 
-	if (err < 0)
+	if (err < 0) {
 		log_limited(&d->limits[DRIVE_CLOCK], d->now.raw_ns, LOG_ERR,
 			    "the clock cannot be set: %s", strerror(-err));
+		node_clock_failed(d->node);
+	}
 	if (d->clock.note[0])
 		log_limited(&d->limits[DRIVE_RIVAL], d->now.raw_ns, LOG_WARNING,
 			    "another program changed this clock: %s; only one may correct it",

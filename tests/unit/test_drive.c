@@ -17,6 +17,7 @@
 #define node_ctrl fake_ctrl
 #define node_timer fake_timer
 #define node_next_timer fake_next_timer
+#define node_clock_failed fake_clock_failed
 #define bnl_peer_set fake_peer_set
 #define bnl_round fake_round
 #define bnl_send fake_send
@@ -88,6 +89,12 @@ void fake_timer(struct node *node, struct node_now now)
 {
 	(void)node;
 	hear("timer %d;", (int)now.raw_ns);
+}
+
+void fake_clock_failed(struct node *node)
+{
+	(void)node;
+	hear("clock_failed;");
 }
 
 static int64_t next_timer;
@@ -258,6 +265,18 @@ static void test_failures(void **state)
 	assert_int_equal(d.limits[DRIVE_SEND].suppressed, 2);
 }
 
+static void test_clock_refused(void **state)
+{
+	struct drive d = { .freq_ppb = 3 };
+
+	(void)state;
+	answer = -EPERM;
+	want(NODE_ACT_CLOCK);
+	drive_act(&d);
+	assert_string_equal(heard, "clock 0;clock_failed;");
+	assert_non_null(strstr(log_text(), "the clock cannot be set: "));
+}
+
 static void test_busy_is_no_failure(void **state)
 {
 	struct drive d = { 0 };
@@ -373,6 +392,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_busy_is_no_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rival, setup, teardown),
