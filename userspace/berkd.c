@@ -228,7 +228,7 @@ static bool start_node(struct berkd *d)
 	}
 	if (!add_peers(d, &d->conf, NULL))
 		return false;
-	drive_now(&d->drive);
+	drive_start(&d->drive);
 	node_start(d->drive.node, d->drive.now);
 	log_msg(LOG_INFO, "berkd " BERK_VERSION " started: %s, node %016" PRIx64 ", %zu peers, "
 		"frequency %+.3f ppm", out_role_name(conf.role), conf.node_id, d->conf.npeers,

@@ -4,15 +4,49 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "addr.h"
 #include "out.h"
 
+#define NSEC_PER_SEC 1000000000LL
+#define NOTABLE_SUSPEND 100000000	/* ns; what is less may be scheduling */
+
+/* BOOTTIME first: a delay between the two readings must not look like a suspend. */
+static int64_t suspended_ns(void)
+{
+	struct timespec boot, mono;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	return (boot.tv_sec - mono.tv_sec) * NSEC_PER_SEC + boot.tv_nsec - mono.tv_nsec;
+}
+
+/* True if the node was told of a suspend, and may now want something. */
+static bool read_now(struct drive *d)
+{
+	int64_t suspended = suspended_ns();
+
+	clock_read(&d->now);
+	if (suspended - d->suspended_ns <= NOTABLE_SUSPEND)
+		return false;
+	d->suspended_ns = suspended;
+	node_resumed(d->node, d->now);
+	return true;
+}
+
+void drive_start(struct drive *d)
+{
+	d->suspended_ns = suspended_ns();
+	clock_read(&d->now);
+}
+
 void drive_now(struct drive *d)
 {
-	clock_read(&d->now);
+	if (read_now(d))
+		drive_act(d);
 }
 
 static void limited(struct drive *d, enum drive_complaint what, const char *failed)
@@ -104,9 +138,10 @@ void drive_act(struct drive *d)
 {
 	struct node_action action;
 
-	while (node_next_action(d->node, &action))
-		act(d, &action);
-	drive_now(d);	/* a step among them has made it old */
+	do {
+		while (node_next_action(d->node, &action))
+			act(d, &action);
+	} while (read_now(d));	/* a step among them has made the time old */
 }
 
 static void on_sample(void *arg, const struct berk_sample *sample)

@@ -30,6 +30,7 @@ struct drive {
 	struct clock clock;
 	struct node *node;
 	struct node_now now;	/* of the event under way */
+	int64_t suspended_ns;	/* how long the machine was, as far as the node knows */
 	double freq_ppb;	/* correction in force */
 	uint64_t next_seq;	/* of the first sample that the node has not seen */
 	bool gone;		/* the module was unloaded */
@@ -37,7 +38,10 @@ struct drive {
 	struct log_limit limits[DRIVE_N_COMPLAINTS];
 };
 
-/* Reads the time of what happens next. */
+/* Reads the time for the first time, before node_start(). */
+void drive_start(struct drive *d);
+
+/* Reads the time of what happens next. Tells the node of a suspend that is over. */
 void drive_now(struct drive *d);
 
 /* Takes notifications, not always all there are. Returns 0 or -errno. */

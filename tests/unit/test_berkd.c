@@ -12,6 +12,7 @@
 #define main berkd_main
 #define drive_act fake_drive_act
 #define drive_now fake_drive_now
+#define drive_start fake_drive_start
 #define drive_delay fake_drive_delay
 #define drive_events fake_drive_events
 #define drive_timer fake_drive_timer
@@ -81,6 +82,11 @@ void fake_drive_act(struct drive *d)
 void fake_drive_now(struct drive *d)
 {
 	d->now.raw_ns++;
+}
+
+void fake_drive_start(struct drive *d)
+{
+	d->now.raw_ns = 1;
 }
 
 int64_t fake_drive_delay(const struct drive *d)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -18,6 +19,7 @@
 #define node_timer fake_timer
 #define node_next_timer fake_next_timer
 #define node_clock_failed fake_clock_failed
+#define node_resumed fake_resumed
 #define bnl_peer_set fake_peer_set
 #define bnl_round fake_round
 #define bnl_send fake_send
@@ -27,6 +29,8 @@
 #define bnl_error fake_error
 #define clock_set fake_clock_set
 #define clock_read fake_clock_read
+#define clock_gettime fake_clock_gettime
+int fake_clock_gettime(clockid_t id, struct timespec *ts);
 #include "drive.c"
 
 static struct node_action script[20];
@@ -34,6 +38,8 @@ static int wanted, taken;
 static char heard[2000];	/* all that happened, in order */
 static int answer;		/* of the module's next requests */
 static const char *note;
+static int64_t boot_ns;		/* CLOCK_BOOTTIME; MONOTONIC is at 5.9 s */
+static int64_t doze_ns;		/* how much it grows with the next action */
 
 __attribute__((format(printf, 1, 2)))
 static void hear(const char *fmt, ...)
@@ -52,6 +58,8 @@ bool fake_next_action(struct node *node, struct node_action *act)
 	if (taken == wanted)
 		return false;
 	*act = script[taken++];
+	boot_ns += doze_ns;
+	doze_ns = 0;
 	return true;
 }
 
@@ -95,6 +103,14 @@ void fake_clock_failed(struct node *node)
 {
 	(void)node;
 	hear("clock_failed;");
+}
+
+/* A node on which others wait: it says at once that it is awake. */
+void fake_resumed(struct node *node, struct node_now now)
+{
+	(void)node;
+	hear("resumed %d;", (int)now.raw_ns);
+	script[wanted++] = (struct node_action){ .type = NODE_ACT_PUBLISH };
 }
 
 static int64_t next_timer;
@@ -180,6 +196,15 @@ int64_t fake_clock_read(struct node_now *now)
 	return 0;
 }
 
+int fake_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int64_t ns = id == CLOCK_BOOTTIME ? boot_ns : 5900000000;
+
+	ts->tv_sec = ns / 1000000000;
+	ts->tv_nsec = ns % 1000000000;
+	return 0;
+}
+
 /* --- */
 
 static char *logged;
@@ -193,6 +218,7 @@ static int setup(void **state)
 	heard[0] = '\0';
 	note = "";
 	raw_now = 1000;
+	boot_ns = 5900000000;
 	real_stderr = stderr;
 	stderr = open_memstream(&logged, &logged_size);
 	unsetenv("JOURNAL_STREAM");
@@ -275,6 +301,30 @@ static void test_clock_refused(void **state)
 	drive_act(&d);
 	assert_string_equal(heard, "clock 0;clock_failed;");
 	assert_non_null(strstr(log_text(), "the clock cannot be set: "));
+}
+
+/* However long the machine slept before the start: only what comes after counts. */
+static void test_resume(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	boot_ns += 7000000000;
+	drive_start(&d);
+	assert_int_equal(d.now.raw_ns, 1001);
+	boot_ns += 100000000;
+	drive_now(&d);
+	assert_string_equal(heard, "");
+	boot_ns += 1;
+	drive_now(&d);
+	drive_now(&d);
+	assert_string_equal(heard, "resumed 1003;publish 0;");
+
+	heard[0] = '\0';
+	doze_ns = 7000000000;
+	want(NODE_ACT_ROUND);
+	drive_act(&d);
+	assert_string_equal(heard, "round 0;resumed 1006;publish 0;");
 }
 
 static void test_busy_is_no_failure(void **state)
@@ -393,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_busy_is_no_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rival, setup, teardown),
