@@ -107,7 +107,7 @@ static bool apply(struct berkd *d, struct conf *fresh)
 {
 	struct node_conf conf;
 
-	if (conf_load(fresh, d->conf_path, CONF_BERKD, on_conf_error, NULL))
+	if (conf_load(fresh, d->conf_path, CONF_BERKD, &d->conf, on_conf_error, NULL))
 		return false;
 	if (fresh->role != d->conf.role || fresh->module.node_id != d->conf.module.node_id) {
 		log_msg(LOG_ERR, "%s: role and node_id change only with a restart of berkd",
@@ -390,7 +390,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage(stderr, 2);
-	if (conf_load(&d.conf, d.conf_path, CONF_BERKD, on_conf_error, NULL))
+	if (conf_load(&d.conf, d.conf_path, CONF_BERKD, NULL, on_conf_error, NULL))
 		code = 1;
 	else if (check)
 		code = printf("%s: good\n", d.conf_path) < 0;

@@ -19,6 +19,7 @@ struct parser {
 	struct conf *conf;
 	const char *name;
 	enum conf_scope scope;
+	const struct conf *known;
 	unsigned int line;	/* 0: the file as a whole */
 	int errors;
 	conf_error_fn *error;
@@ -120,6 +121,24 @@ static void parse_line(struct parser *p, char *line, size_t len)
 	}
 }
 
+/*
+ * As addr_parse_peer(). Not with %DEVICE, which is never a name: the device's index
+ * may be another one now.
+ */
+static const char *resolve(const struct parser *p, const char *text, uint16_t port,
+			   union node_addr *addr)
+{
+	if (p->known && p->known->module.port == port && !strchr(text, '%')) {
+		for (size_t i = 0; i < p->known->npeers; i++) {
+			if (!strcmp(p->known->peers[i].text, text)) {
+				*addr = p->known->peers[i].addr;
+				return NULL;
+			}
+		}
+	}
+	return addr_parse_peer(text, port, addr);
+}
+
 static void resolve_peers(struct parser *p)
 {
 	struct conf *conf = p->conf;
@@ -127,7 +146,7 @@ static void resolve_peers(struct parser *p)
 
 	for (size_t i = 0; i < conf->npeers; i++) {
 		struct conf_peer *peer = &conf->peers[i];
-		const char *wrong = addr_parse_peer(peer->text, port, &peer->addr);
+		const char *wrong = resolve(p, peer->text, port, &peer->addr);
 
 		p->line = peer->line;
 		if (wrong) {
@@ -185,10 +204,11 @@ static void finish_berkd(struct parser *p)
 }
 
 int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope scope,
-	       conf_error_fn *error, void *arg)
+	       const struct conf *known, conf_error_fn *error, void *arg)
 {
 	struct parser p = {
-		.conf = conf, .name = name, .scope = scope, .error = error, .arg = arg,
+		.conf = conf, .name = name, .scope = scope, .known = known,
+		.error = error, .arg = arg,
 	};
 	char *line = NULL;
 	size_t size = 0;
@@ -216,7 +236,7 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 }
 
 int conf_load(struct conf *conf, const char *path, enum conf_scope scope,
-	      conf_error_fn *error, void *arg)
+	      const struct conf *known, conf_error_fn *error, void *arg)
 {
 	FILE *file = fopen(path, "re");
 	char text[512];
@@ -228,7 +248,7 @@ int conf_load(struct conf *conf, const char *path, enum conf_scope scope,
 		error(arg, text);
 		return 1;
 	}
-	errors = conf_parse(conf, file, path, scope, error, arg);
+	errors = conf_parse(conf, file, path, scope, known, error, arg);
 	fclose(file);
 	return errors;
 }

@@ -51,12 +51,13 @@ typedef void conf_error_fn(void *arg, const char *text);
  * Reads all of a file, looks up its peers, and checks it as a whole. Every error
  * in it is reported. Returns how many there were; conf is to be freed in any
  * case. With CONF_BERKD all defaults are filled in; with CONF_MODULE only what
- * the file gives is set.
+ * the file gives is set. known: an earlier state of the file, read without errors;
+ * names that it has are not looked up again, which may take long. Or NULL.
  */
 int conf_load(struct conf *conf, const char *path, enum conf_scope scope,
-	      conf_error_fn *error, void *arg);
+	      const struct conf *known, conf_error_fn *error, void *arg);
 int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope scope,
-	       conf_error_fn *error, void *arg);
+	       const struct conf *known, conf_error_fn *error, void *arg);
 void conf_free(struct conf *conf);
 
 /* NULL if there is none for that scope. */

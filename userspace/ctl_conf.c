@@ -279,7 +279,7 @@ int ctl_setconf(struct ctl *ctl, int argc, char **argv)
 
 	if (argc != 1)
 		return CTL_USAGE;
-	if (conf_load(&change.conf, argv[0], CONF_MODULE, on_conf_error, NULL) == 0)
+	if (conf_load(&change.conf, argv[0], CONF_MODULE, NULL, on_conf_error, NULL) == 0)
 		code = change_module(ctl, &change, true);
 	conf_free(&change.conf);
 	free(change.remove);

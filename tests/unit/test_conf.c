@@ -20,11 +20,13 @@ static int fake_machine_id(sd_id128_t app, sd_id128_t *id);
 #undef addr_parse_peer
 
 static int no_machine_id;
+static const char *host_example = "192.0.2.99";
+static const struct conf *known;
 
 static const char *numeric_peer(const char *text, uint16_t port, union node_addr *addr)
 {
 	if (!strcmp(text, "host.example"))
-		text = "192.0.2.99";
+		text = host_example;
 	/* What begins with a letter could be a name. */
 	if (isalpha((unsigned char)text[0]) && !strchr(text, ':'))
 		return "Name or service not known";
@@ -61,7 +63,7 @@ static int parse_bytes(struct conf *conf, const void *bytes, size_t len, enum co
 
 	assert_non_null(file);
 	errors[0] = '\0';
-	n = conf_parse(conf, file, "F", scope, on_error, errors);
+	n = conf_parse(conf, file, "F", scope, known, on_error, errors);
 	fclose(file);
 	return n;
 }
@@ -260,18 +262,47 @@ static void test_module_scope(void **state)
 	conf_free(&conf);
 }
 
+/* Only what is new is looked up; a name is new with another default port, too. */
+static void test_known_names(void **state)
+{
+	static const char text[] = "role = master\npeer = host.example\npeer = 192.0.2.1\n";
+	struct conf first, again;
+	char buf[ADDR_TEXT_MAX], with_port[100];
+
+	(void)state;
+	assert_int_equal(parse(&first, text), 0);
+	known = &first;
+	host_example = "192.0.2.98";
+	assert_int_equal(parse(&again, text), 0);
+	assert_true(addr_equal(&again.peers[0].addr, &first.peers[0].addr));
+	assert_true(addr_equal(&again.peers[1].addr, &first.peers[1].addr));
+	conf_free(&again);
+	assert_int_equal(parse(&again, "role = master\npeer = host.example\npeer = no.example\n"),
+			 1);
+	conf_free(&again);
+	snprintf(with_port, sizeof(with_port), "%sport = 99\n", text);
+	assert_int_equal(parse(&again, with_port), 0);
+	assert_string_equal(addr_format(&again.peers[0].addr, buf), "192.0.2.98:99");
+	assert_string_equal(addr_format(&again.peers[1].addr, buf), "192.0.2.1:99");
+	conf_free(&again);
+	known = NULL;
+	host_example = "192.0.2.99";
+	conf_free(&first);
+}
+
 static void test_files(void **state)
 {
 	struct conf conf;
 
 	(void)state;
 	errors[0] = '\0';
-	assert_int_equal(conf_load(&conf, "/nonexistent/file", CONF_BERKD, on_error, errors), 1);
+	assert_int_equal(conf_load(&conf, "/nonexistent/file", CONF_BERKD, NULL, on_error, errors),
+			 1);
 	assert_string_equal(errors, "/nonexistent/file: cannot be read: "
 			    "No such file or directory\n");
 	conf_free(&conf);
 	errors[0] = '\0';
-	assert_true(conf_load(&conf, "/", CONF_MODULE, on_error, errors) >= 1);
+	assert_true(conf_load(&conf, "/", CONF_MODULE, NULL, on_error, errors) >= 1);
 	assert_non_null(strstr(errors, "/: cannot be read: Is a directory"));
 	conf_free(&conf);
 }
@@ -282,7 +313,7 @@ static void test_example(void **state)
 
 	(void)state;
 	errors[0] = '\0';
-	if (conf_load(&conf, "userspace/berkd.conf.example", CONF_BERKD, on_error, errors))
+	if (conf_load(&conf, "userspace/berkd.conf.example", CONF_BERKD, NULL, on_error, errors))
 		fail_msg("%s", errors);
 	conf_free(&conf);
 }
@@ -394,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_all_errors_at_once),
 		cmocka_unit_test(test_module_scope),
+		cmocka_unit_test(test_known_names),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_fuzz),
