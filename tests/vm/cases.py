@@ -57,6 +57,8 @@ def start_group(lab, address=lambda g: g.ip, apart=(-2.2, 0.9, 1.7)):
         g.sh(f"agent settime {time.time() + offset:.6f}; insmod /berk.ko")
     for g in lab.guest[1:]:
         start_node(g)
+    for g in lab.guest[1:]:	# before that, probes come to nobody
+        g.wait("port open", PATIENCE, lambda g=g: g.number("port"))
     start_node(lab.guest[0], [address(g) for g in lab.guest[1:]])
 
 
