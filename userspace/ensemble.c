@@ -10,6 +10,7 @@
 #define RATE_SIGMA_MAX	20e3		/* ppb: a rate less certain than that is none */
 #define RATE_SIGMA_SETTLED	200.0	/* ppb: of all; from here on the rate moves slowly */
 #define RATE_TIME	30.0		/* s */
+#define RATE_BIAS_TIME	900.0		/* s */
 
 int ensemble_reserve(struct ensemble *e, size_t n)
 {
@@ -228,9 +229,18 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 	return true;
 }
 
+/* A number of which no few others sum up to the same: the finaliser of splitmix64. */
+static uint64_t scatter(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
 void ensemble_rate(struct ensemble *e, int64_t now)
 {
-	double dt = (double)(now - e->rate_raw) * 1e-9, mean, worst = 0, gain;
+	double dt = fmax((double)(now - e->rate_raw) * 1e-9, 0), mean, worst = 0, gain;
+	uint64_t set = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
@@ -239,13 +249,21 @@ void ensemble_rate(struct ensemble *e, int64_t now)
 		if (m->weight == 0 || m->rate_sigma_ppb > RATE_SIGMA_MAX)
 			continue;
 		e->sorted[n++] = m->rate_ppb;
+		set += scatter(i + 1);
 		worst = fmax(worst, m->rate_sigma_ppb);
 	}
 	if (2 * n <= e->used)
 		return;
 	mean = trimmed_mean(e->sorted, n);
-	gain = e->rate_settled ? 1 - exp(-fmax(dt, 0) / RATE_TIME) : 1;
-	e->rate_ppb += gain * (mean - e->rate_ppb);
+	if (!e->rate_settled)
+		e->rate_bias_ppb = 0;
+	else if (set != e->rate_set)
+		e->rate_bias_ppb = e->rate_ppb - mean;
+	else
+		e->rate_bias_ppb *= exp(-dt / RATE_BIAS_TIME);
+	gain = e->rate_settled ? 1 - exp(-dt / RATE_TIME) : 1;
+	e->rate_ppb += gain * (mean + e->rate_bias_ppb - e->rate_ppb);
+	e->rate_set = set;
 	e->rate_sigma_ppb = worst / sqrt((double)n);
 	e->rate_settled = e->rate_settled || worst < RATE_SIGMA_SETTLED;
 	e->rate_known = true;

@@ -41,6 +41,8 @@ struct ensemble {
 	bool rate_settled;		/* from now on it moves slowly */
 	double rate_ppb, rate_sigma_ppb;	/* of the group */
 	int64_t rate_raw;		/* when that was last brought up to date */
+	uint64_t rate_set;		/* stands for the set of members it is the mean of */
+	double rate_bias_ppb;		/* to the mean, since that set changed */
 };
 
 /* Makes room for n members. -ENOMEM changes nothing. */
@@ -68,8 +70,10 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 
 /*
  * The group's rate at local raw time now: the trimmed mean over the used
- * members whose rates are known. Once learned, it follows with a time constant
- * of half a minute, so that those who come and go do not make it jump.
+ * members whose rates are known. Once learned, it follows them with a time
+ * constant of half a minute. When others become members it does not: whoever
+ * is cut off holds the rate that the group had, so that one is kept, and the
+ * new mean is approached over a quarter of an hour.
  */
 void ensemble_rate(struct ensemble *e, int64_t now);
 

@@ -223,13 +223,23 @@ static void test_rate(void **state)
 	ensemble_rate(&e, INT64_C(3000000000));
 	assert_true(e.rate_settled);
 
-	/* one leaves: the rate follows slowly, then completely */
-	e.member[3].weight = 0;
-	ensemble_rate(&e, INT64_C(4000000000));
-	assert_true(fabs(e.rate_ppb - 40e3 / 3) < 1000);
-	for (int64_t s = 5; s < 305; s++)
+	/* all crystals change: that is followed within a minute or two */
+	for (size_t i = 0; i < 5; i++)
+		e.member[i].rate_ppb += 300;
+	for (int64_t s = 4; s < 304; s++)
 		ensemble_rate(&e, s * 1000000000);
-	assert_float_equal(e.rate_ppb, 5e3, 5);
+	assert_float_equal(e.rate_ppb, 40e3 / 3 + 300, 1);
+
+	/* one leaves: the rate stays, for those that have left, and follows in the end */
+	e.member[3].weight = 0;
+	ensemble_rate(&e, INT64_C(304000000000));
+	assert_float_equal(e.rate_ppb, 40e3 / 3 + 300, 1);
+	for (int64_t s = 305; s < 314; s++)
+		ensemble_rate(&e, s * 1000000000);
+	assert_true(fabs(e.rate_ppb - 40e3 / 3 - 300) < 30);
+	for (int64_t s = 314; s < 10000; s++)
+		ensemble_rate(&e, s * 1000000000);
+	assert_float_equal(e.rate_ppb, 5300, 5);
 }
 
 static void test_many(void **state)
