@@ -128,11 +128,23 @@ static void keep_pair(struct track *t, const struct berk_sample *s)
 		return;
 	if (t->have_pair && s->t3.raw_ns <= t->last.t3.raw_ns)
 		return;
-	if (!t->have_pair || s->round != t->last.round || s->local_set_seq != t->last.local_set_seq ||
-	    s->peer_set_seq != t->last.peer_set_seq)
+	if (!t->have_pair || s->local_set_seq != t->last.local_set_seq ||
+	    s->peer_set_seq != t->last.peer_set_seq) {
 		t->first = *s;
+		t->have_before = false;
+	} else if (s->round != t->last.round) {
+		t->first = *s;
+		t->before = t->last;
+		t->have_before = true;
+	}
 	t->last = *s;
 	t->have_pair = true;
+}
+
+static bool slope_spans(const struct berk_sample *a, const struct berk_sample *b)
+{
+	return b->t3.raw_ns - a->t2.raw_ns >= SLOPE_SPAN &&
+	       b->t4.raw_ns - a->t1.raw_ns >= SLOPE_SPAN;
 }
 
 /*
@@ -470,7 +482,10 @@ bool track_ref(const struct track *t, struct track_ref *ref)
 	ref->local_set_seq = b->local_set_seq;
 	ref->peer_slope_ppb = 0;
 	ref->local_slope_ppb = 0;
-	if (b->t3.raw_ns - a->t2.raw_ns >= SLOPE_SPAN && b->t4.raw_ns - a->t1.raw_ns >= SLOPE_SPAN) {
+	/* Of a round that lost all samples but one the slope must come from before. */
+	if (!slope_spans(a, b) && t->have_before)
+		a = &t->before;
+	if (slope_spans(a, b)) {
 		ref->peer_slope_ppb = slope_ppb(&a->t2, &b->t3);
 		ref->local_slope_ppb = slope_ppb(&a->t1, &b->t4);
 	}

@@ -49,7 +49,8 @@ struct track {
 	bool outlier;		/* the last round disagreed */
 
 	struct berk_sample first, last;	/* of the round, clocks not set in between */
-	bool have_pair;
+	struct berk_sample before;	/* last of the round before, likewise */
+	bool have_pair, have_before;
 
 	/* The estimate, at local raw time raw. */
 	int64_t raw;

@@ -411,7 +411,16 @@ static void test_ref(void **state)
 	assert_true(llabs(peer_raw(ref.local.raw_ns) - ref.peer.raw_ns) < 2000);
 	assert_true(llabs(ref.local.real_ns - EPOCH - ref.local.raw_ns) <= 1);
 
+	/* a single sample of a round takes the slope from the round before */
+	c.round++;
+	c.now += S;
+	s = exchange();
+	assert_int_equal(track_sample(&c.track, &s), TRACK_TAKEN);
+	assert_true(track_ref(&c.track, &ref));
+	assert_float_equal(ref.peer_slope_ppb, -400e3, 100);
+
 	/* a sample in which a clock was set is no reference, but a measurement */
+	c.now += 10 * MS;
 	s = exchange();
 	s.flags = BERK_SAMPLE_PEER_STEP;
 	assert_int_equal(track_sample(&c.track, &s), TRACK_TAKEN);
