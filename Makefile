@@ -133,6 +133,7 @@ dkms-install: dkms-uninstall ## the module by DKMS instead, rebuilt with every n
 	$(DKMS) install -m berk -v $(VERSION) $(if $(KVER),-k $(KVER))
 
 dkms-uninstall: ## remove that again
+	@command -v $(DKMS) >/dev/null || { echo "dkms is missing: apt install dkms" >&2; exit 1; }
 	if $(DKMS) status -m berk -v $(VERSION) | grep -q .; then $(DKMS) remove -m berk -v $(VERSION) --all; fi
 	rm -rf $(DKMS_SRC)
 

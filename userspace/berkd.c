@@ -151,7 +151,11 @@ static bool lock_pid_file(void)
 	int fd;
 
 	mkdir("/run", 0755);
-	mkdir(RUN_DIR, 0755);
+	if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) {
+		log_msg(LOG_ERR, RUN_DIR ": %s%s", strerror(errno),
+			errno == EACCES ? "; run berkd as root" : "");
+		return false;
+	}
 	fd = open(PID_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		log_msg(LOG_ERR, PID_PATH ": %s%s", strerror(errno),

@@ -259,6 +259,8 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	err = bnl_status(ctl->nl, &status);
 	if (err)
 		return ctl_fail(ctl, err, "reading the status");
+	if (status.error_bound_ns == UINT64_MAX)	/* then that is unknown as well */
+		status.offset_ns = INT64_MAX;
 	if (ctl->json) {
 		json = out_json(status_fields, &status);
 		json_object_object_add(json, "counters", out_json(counter_fields, &status));

@@ -110,11 +110,13 @@ static void test_status(void **state)
 	(void)state;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
 	assert_non_null(strstr(printed, "state        synchronised\n"));
-	assert_non_null(strstr(printed, "offset       +350 ns\n"));
-	assert_non_null(strstr(printed, "error bound  -\n"));
+	assert_non_null(strstr(printed, "offset       -\nerror bound  -\n"));
 	assert_non_null(strstr(printed, "\n\nrejected  7\n\naddress "));
 	assert_null(strstr(printed, "probes tx"));
 	assert_string_equal(complained, "");
+	module.status.error_bound_ns = 1500;
+	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
+	assert_non_null(strstr(printed, "offset       +350 ns\nerror bound  1.50 us\n"));
 	module.status.role = BERK_ROLE_NONE;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
 	assert_non_null(strstr(complained, "start berkd"));

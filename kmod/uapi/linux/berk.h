@@ -16,11 +16,13 @@
  *				   COUNTERS { <enum berk_counter>: u64 ... }
  * CONF_SET	do, admin	[NODE_ID] [CLUSTER] [PORT] [BIND] [IFINDEX]
  *	What is absent stays as it was. PORT 0 closes the sockets, any other
- *	opens (or moves) them; a change that cannot be made changes nothing.
+ *	opens (or moves) them, for which NODE_ID must be set; a change that
+ *	cannot be made changes nothing.
  *	BIND is a sockaddr whose port is ignored; the unspecified address of
  *	either family means both families, all addresses.
  * PEER_SET	do, admin	ADDR		-> PEER
- *	Adding a peer that exists is no error: its index is returned.
+ *	Adding a peer that exists is no error: its index is returned. ADDR is
+ *	unicast and has a port. ENOSPC: too many.
  * PEER_DEL	do, admin	[ADDR]		(absent: all peers)
  * PEER_GET	dump		-> PEER ADDR NODE_ID PEER_FLAGS
  *				   PEER_PROBES PEER_REPLIES [PEER_AGE_MS]
@@ -30,16 +32,18 @@
  *	Sends BURST probes to each peer (or to those whose indices PEER_LIST
  *	holds), SPACING_NS between two probes of one peer, and ends with one
  *	EV_ROUND when all replies are in or DEADLINE_NS after the request.
- *	EBUSY while another round runs.
+ *	EBUSY while another round runs, ENOTCONN while no port is open. Indices
+ *	of no peer are left out.
  * SAMPLE_GET	dump, admin	[SEQ]		-> SAMPLES ...
  *	All samples still in the ring from SEQ on, as arrays.
  * SEND		do, admin	ADDR PAYLOAD
- *	One CTRL packet; the peer's kernel turns it into EV_CTRL.
+ *	One CTRL packet; the peer's kernel turns it into EV_CTRL. ENOTCONN while
+ *	no port is open, otherwise what sending returned.
  * PUBLISH	do, admin	STATE ROLE MASTER_ID TERM ROUND OFFSET_NS
  *				ERROR_BOUND_NS FREQ_PPB VALID_MS
  *	What sysfs and STATUS_GET show. The sending socket becomes the owner:
  *	when it closes, or VALID_MS passes without another PUBLISH, the state
- *	falls back to unsynchronised by itself.
+ *	falls back by itself: unsynchronised, no role, no master, bound unknown.
  *
  * Notifications, by multicast group:
  *
@@ -103,7 +107,7 @@ enum berk_attr {
 	BERK_A_TERM,		/* u32 */
 	BERK_A_ROUND,		/* u32: chosen by the daemon */
 	BERK_A_ROUND_AGE_MS,	/* u64: absent before the first round */
-	BERK_A_OFFSET_NS,	/* s64 */
+	BERK_A_OFFSET_NS,	/* s64: means nothing while the bound is unknown */
 	BERK_A_ERROR_BOUND_NS,	/* u64: U64_MAX = unknown */
 	BERK_A_FREQ_PPB,	/* s32: correction in force, positive = made faster */
 	BERK_A_VALID_MS,	/* u32 */
