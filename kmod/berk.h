@@ -118,7 +118,6 @@ int berk_peer_del(struct berk_peers *peers, const union berk_addr *addr);
 struct berk_peer *berk_peer_find(struct berk_peers *peers, const union berk_addr *addr);
 struct berk_peer *berk_peer_at(struct berk_peers *peers, u32 index);
 struct berk_peer *berk_peer_next(struct berk_peers *peers, unsigned long *index);
-u32 berk_addr_hash(const union berk_addr *addr);
 int berk_addr_from(union berk_addr *to, const void *sockaddr, size_t len);
 
 /* --- status.c: what the daemon published, and the counters */
@@ -126,7 +125,6 @@ int berk_addr_from(union berk_addr *to, const void *sockaddr, size_t len);
 struct berk_status {
 	u8 state;		/* enum berk_state */
 	u8 role;		/* enum berk_role */
-	u16 flags;		/* BERK_F_* that follow from it */
 	u32 term;
 	u32 round;
 	u64 master_id;

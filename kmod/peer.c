@@ -49,7 +49,7 @@ int berk_addr_from(union berk_addr *to, const void *sockaddr, size_t len)
 	return -EAFNOSUPPORT;
 }
 
-u32 berk_addr_hash(const union berk_addr *addr)
+static u32 addr_hash(const union berk_addr *addr)
 {
 	BUILD_BUG_ON(sizeof(*addr) % sizeof(u32));
 	return jhash2((const u32 *)addr, sizeof(*addr) / sizeof(u32), 0);
@@ -69,7 +69,7 @@ struct berk_peer *berk_peer_find(struct berk_peers *peers, const union berk_addr
 {
 	struct berk_peer *peer;
 
-	hash_for_each_possible_rcu(peers->by_addr, peer, by_addr, berk_addr_hash(addr),
+	hash_for_each_possible_rcu(peers->by_addr, peer, by_addr, addr_hash(addr),
 				   lockdep_is_held(&peers->lock))
 		if (!memcmp(&peer->addr, addr, sizeof(*addr)))
 			return peer;
@@ -123,7 +123,7 @@ int berk_peer_set(struct berk_peers *peers, const union berk_addr *addr, u32 *in
 		kvfree(peer);
 		return err;
 	}
-	hash_add_rcu(peers->by_addr, &peer->by_addr, berk_addr_hash(addr));
+	hash_add_rcu(peers->by_addr, &peer->by_addr, addr_hash(addr));
 	peers->next++;
 	peers->count++;
 	*index = peer->index;

@@ -41,7 +41,6 @@ u16 berk_status_get(struct berk_net *bn, struct berk_status *status)
 		flags = BERK_F_DRIVEN;
 	if (bn->status.state == BERK_STATE_SYNCHRONISED)
 		flags |= BERK_F_SYNCED;
-	bn->status.flags = flags;
 	if (status)
 		*status = bn->status;
 	spin_unlock_bh(&bn->status_lock);
@@ -51,7 +50,7 @@ u16 berk_status_get(struct berk_net *bn, struct berk_status *status)
 /**
  * berk_status_set() - the daemon publishes
  * @bn: of which namespace
- * @status: everything but flags and round_boot_ns
+ * @status: everything but round_boot_ns
  *
  * Return: whether state, role, master or term changed.
  */

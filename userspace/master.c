@@ -30,7 +30,7 @@ void master_start(struct node *node, struct node_now now)
 }
 
 /* Terms fence off former masters, an earlier life of this one included. */
-void master_raise_term(struct node *node, uint32_t seen)
+static void raise_term(struct node *node, uint32_t seen)
 {
 	if (seen >= node->term && seen - node->term < TERM_LEAP && seen < UINT32_MAX)
 		node->term = seen + 1;
@@ -47,7 +47,7 @@ void master_outbid(struct node *node, struct node_now now, const struct peer *pe
 	char text[PEER_TEXT];
 
 	if (!m->have_group || !(peer->flags & BERK_F_SYNCED)) {
-		master_raise_term(node, seen);
+		raise_term(node, seen);
 		m->contested = false;
 		return;
 	}
@@ -225,7 +225,7 @@ static void finish_round(struct node *node, struct node_now now)
 	say_alone(node, now, m->n && !present);
 	if (m->have_own && (present || !m->n)) {
 		if (!node->term)
-			master_raise_term(node, 0);
+			raise_term(node, 0);
 		group_fill(node);
 		if (m->have_group && !paused)
 			expected = (double)(group_real(m, m->own.raw_ns) - m->own.real_ns);
@@ -286,7 +286,7 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		if (ack->current_term > node->term)
 			master_outbid(node, now, peer, ack->current_term);
 		else if (ack->current_round > node->master.round)
-			master_raise_term(node, ack->current_term);
+			raise_term(node, ack->current_term);
 		break;
 	case MSG_REFUSED:
 		if (peer->unacked == UNACKED - 1) {

@@ -159,7 +159,6 @@ bool group_agree(struct node *node, struct node_now now, double expected);
 int64_t group_real(const struct master *m, int64_t raw);
 
 /* master.c */
-void master_raise_term(struct node *node, uint32_t seen);
 void master_outbid(struct node *node, struct node_now now, const struct peer *peer, uint32_t seen);
 void master_start(struct node *node, struct node_now now);
 void master_timer(struct node *node, struct node_now now);
