@@ -101,7 +101,9 @@ static void publish(struct node *node, struct node_now now)
 		.offset_ns = llrint(servo_pending(&node->servo, now.raw_ns)),
 		.error_bound_ns = f->heard ? (uint64_t)llrint(fmin(error_bound(node, now), 9e18)) :
 					      UINT64_MAX,
+		.error_growth_ppb = (uint32_t)ceil(drift(f, seconds_since(f, now))),
 		.freq_ppb = servo_base_ppb(&node->servo),
+		.freq_sigma_ppb = f->heard && f->last.rate_known ? f->last.rate_sigma_ppb : 0,
 		.valid_ms = (uint32_t)valid,
 	};
 	node->publish_next = now.raw_ns + node->conf.interval_ns;

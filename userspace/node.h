@@ -35,7 +35,8 @@ struct node_conf {
 	unsigned int burst;		/* probes per peer and round */
 	int64_t step_threshold_ns;	/* a larger offset is stepped at the start */
 	double max_rate_ppb;		/* limit of frequency correction plus slew */
-	double freq_ppb;		/* frequency correction in force at the start */
+	double freq_ppb;		/* frequency correction at the start... */
+	double freq_sigma_ppb;		/* ...and how well that is known; 0 = it is not */
 };
 
 enum node_action_type {
@@ -74,7 +75,9 @@ struct node_publish {
 	uint32_t term, round;
 	int64_t offset_ns;
 	uint64_t error_bound_ns;	/* UINT64_MAX = unknown */
-	double freq_ppb;		/* without the slew */
+	uint32_t error_growth_ppb;	/* by which it grows from now on */
+	double freq_ppb;		/* without the slew... */
+	double freq_sigma_ppb;		/* ...and its uncertainty; 0 = unknown */
 	uint32_t valid_ms;
 };
 
