@@ -101,6 +101,7 @@ static void act_publish(struct drive *d, const struct node_publish *publish)
 		sd_notifyf(0, "STATUS=%s, %s", out_role_name(publish->role),
 			   out_state_name(publish->state));
 	d->shown = shown;
+	d->published = *publish;
 }
 
 static void act(struct drive *d, const struct node_action *action)

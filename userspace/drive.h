@@ -35,6 +35,7 @@ struct drive {
 	uint64_t next_seq;	/* of the first sample that the node has not seen */
 	bool gone;		/* the module was unloaded */
 	unsigned int shown;	/* state and role in systemd's STATUS */
+	struct node_publish published;	/* last */
 	struct log_limit limits[DRIVE_N_COMPLAINTS];
 };
 
