@@ -129,10 +129,12 @@ struct berk_status {
 	u32 round;
 	u64 master_id;
 	s64 offset_ns;
-	u64 error_bound_ns;
+	u64 error_bound_ns;	/* when published; from berk_status_get(): now */
+	u32 error_growth_ppb;
 	s32 freq_ppb;
+	u32 valid_ms;		/* from the publication; from berk_status_get(): from now */
+	u64 boot_ns;		/* CLOCK_BOOTTIME of the publication */
 	u64 round_boot_ns;	/* CLOCK_BOOTTIME when @round came; 0: never */
-	u64 void_boot_ns;	/* CLOCK_BOOTTIME after which it is not true any more */
 	u32 portid;		/* netlink socket of the daemon; 0: none */
 };
 

@@ -50,6 +50,7 @@ static const struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_SPACING_NS] = NLA_POLICY_FULL_RANGE(NLA_U64, &spacing_range),
 	[BERK_A_DEADLINE_NS] = NLA_POLICY_FULL_RANGE(NLA_U64, &deadline_range),
 	[BERK_A_PAYLOAD] = NLA_POLICY_RANGE(NLA_BINARY, 1, BERK_PAYLOAD_MAX),
+	[BERK_A_ERROR_GROWTH_PPB] = { .type = NLA_U32 },
 };
 
 /* A message that answers @info; room for one page. */
@@ -266,7 +267,8 @@ static int publish(struct sk_buff *request, struct genl_info *info)
 {
 	static const u8 needed[] = {
 		BERK_A_STATE, BERK_A_ROLE, BERK_A_MASTER_ID, BERK_A_TERM, BERK_A_ROUND,
-		BERK_A_OFFSET_NS, BERK_A_ERROR_BOUND_NS, BERK_A_FREQ_PPB, BERK_A_VALID_MS,
+		BERK_A_OFFSET_NS, BERK_A_ERROR_BOUND_NS, BERK_A_ERROR_GROWTH_PPB,
+		BERK_A_FREQ_PPB, BERK_A_VALID_MS,
 	};
 	struct berk_net *bn = berk_net(genl_info_net(info));
 	struct nlattr **a = info->attrs;
@@ -283,9 +285,9 @@ static int publish(struct sk_buff *request, struct genl_info *info)
 	status.round = nla_get_u32(a[BERK_A_ROUND]);
 	status.offset_ns = nla_get_s64(a[BERK_A_OFFSET_NS]);
 	status.error_bound_ns = nla_get_u64(a[BERK_A_ERROR_BOUND_NS]);
+	status.error_growth_ppb = nla_get_u32(a[BERK_A_ERROR_GROWTH_PPB]);
 	status.freq_ppb = nla_get_s32(a[BERK_A_FREQ_PPB]);
-	status.void_boot_ns = ktime_get_boottime_ns() +
-			      (u64)nla_get_u32(a[BERK_A_VALID_MS]) * NSEC_PER_MSEC;
+	status.valid_ms = nla_get_u32(a[BERK_A_VALID_MS]);
 	if (berk_status_set(bn, &status))
 		berk_notify_state(bn);
 	return 0;

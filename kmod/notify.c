@@ -63,7 +63,9 @@ int berk_put_status(struct sk_buff *skb, struct berk_net *bn)
 	       (age >= 0 && put_u64(skb, BERK_A_ROUND_AGE_MS, age)) ||
 	       nla_put_s64(skb, BERK_A_OFFSET_NS, status.offset_ns, BERK_A_PAD) ||
 	       put_u64(skb, BERK_A_ERROR_BOUND_NS, status.error_bound_ns) ||
+	       nla_put_u32(skb, BERK_A_ERROR_GROWTH_PPB, status.error_growth_ppb) ||
 	       nla_put_s32(skb, BERK_A_FREQ_PPB, status.freq_ppb) ||
+	       nla_put_u32(skb, BERK_A_VALID_MS, status.valid_ms) ||
 	       nla_put_u32(skb, BERK_A_PEERS, READ_ONCE(bn->peers.count)) ||
 	       put_u64(skb, BERK_A_SEQ, bn->ring.size ? berk_ring_next(&bn->ring) : 0) ||
 	       put_counters(skb, bn);

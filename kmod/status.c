@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the daemon published, as long as it is true; and the counters. */
 #include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/overflow.h>
 #include <linux/timekeeping.h>
 
 #include "berk.h"
@@ -17,7 +19,25 @@ static void expire(struct berk_status *status)
 	status->role = BERK_ROLE_NONE;
 	status->master_id = 0;
 	status->error_bound_ns = U64_MAX;
+	status->error_growth_ppb = 0;
+	status->valid_ms = 0;
 	status->portid = 0;
+}
+
+/*
+ * What is true @age_ns after the publication; shorter than its validity, at most
+ * U32_MAX ms, so that the product fits. The bound is rounded up, the time left
+ * down; a bound too large for 64 bits is unknown.
+ */
+static void grow_old(struct berk_status *status, u64 age_ns)
+{
+	u64 growth = mul_u64_u32_div(age_ns, status->error_growth_ppb, NSEC_PER_SEC);
+
+	if (status->error_growth_ppb)
+		growth++;
+	if (check_add_overflow(status->error_bound_ns, growth, &status->error_bound_ns))
+		status->error_bound_ns = U64_MAX;
+	status->valid_ms -= DIV_ROUND_UP_ULL(age_ns, NSEC_PER_MSEC);
 }
 
 /**
@@ -31,11 +51,13 @@ static void expire(struct berk_status *status)
  */
 u16 berk_status_get(struct berk_net *bn, struct berk_status *status)
 {
-	u64 now = ktime_get_boottime_ns();
 	u16 flags = 0;
+	u64 age_ns;
 
 	spin_lock_bh(&bn->status_lock);
-	if (!bn->status.portid || now >= bn->status.void_boot_ns)
+	/* Read under the lock: no publication is younger. */
+	age_ns = ktime_get_boottime_ns() - bn->status.boot_ns;
+	if (!bn->status.portid || age_ns >= (u64)bn->status.valid_ms * NSEC_PER_MSEC)
 		expire(&bn->status);
 	else
 		flags = BERK_F_DRIVEN;
@@ -44,13 +66,15 @@ u16 berk_status_get(struct berk_net *bn, struct berk_status *status)
 	if (status)
 		*status = bn->status;
 	spin_unlock_bh(&bn->status_lock);
+	if (status && status->portid)
+		grow_old(status, age_ns);
 	return flags;
 }
 
 /**
  * berk_status_set() - the daemon publishes
  * @bn: of which namespace
- * @status: everything but round_boot_ns
+ * @status: everything but boot_ns and round_boot_ns
  *
  * Return: whether state, role, master or term changed.
  */
@@ -61,9 +85,10 @@ bool berk_status_set(struct berk_net *bn, const struct berk_status *status)
 	berk_status_get(bn, &old);
 	spin_lock_bh(&bn->status_lock);
 	bn->status = *status;
+	bn->status.boot_ns = ktime_get_boottime_ns();
 	bn->status.round_boot_ns = old.round_boot_ns;
 	if (status->round && status->round != old.round)
-		bn->status.round_boot_ns = ktime_get_boottime_ns();
+		bn->status.round_boot_ns = bn->status.boot_ns;
 	spin_unlock_bh(&bn->status_lock);
 	return old.state != status->state || old.role != status->role ||
 	       old.master_id != status->master_id || old.term != status->term;

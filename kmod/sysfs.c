@@ -44,7 +44,9 @@ STATUS_FILE(round_age_ms, "%lld", berk_status_round_age_ms(&s));
 STATUS_FILE(peers, "%u", READ_ONCE(bn->peers.count));
 STATUS_FILE(offset_ns, "%lld", s.offset_ns);
 STATUS_FILE(error_bound_ns, "%llu", s.error_bound_ns);
+STATUS_FILE(error_growth_ppb, "%u", s.error_growth_ppb);
 STATUS_FILE(freq_ppb, "%d", s.freq_ppb);
+STATUS_FILE(void_after_ms, "%u", s.valid_ms);
 STATUS_FILE(port, "%u", READ_ONCE(bn->conf.port));
 STATUS_FILE(version, "%s", BERK_VERSION);
 
@@ -82,8 +84,8 @@ COUNTER_FILE(overrun, BERK_CNT_OVERRUN);
 static struct attribute *attrs[] = {
 	&state_attr.attr, &role_attr.attr, &node_id_attr.attr, &master_id_attr.attr,
 	&term_attr.attr, &round_attr.attr, &round_age_ms_attr.attr, &peers_attr.attr,
-	&offset_ns_attr.attr, &error_bound_ns_attr.attr, &freq_ppb_attr.attr,
-	&port_attr.attr, &version_attr.attr,
+	&offset_ns_attr.attr, &error_bound_ns_attr.attr, &error_growth_ppb_attr.attr,
+	&freq_ppb_attr.attr, &void_after_ms_attr.attr, &port_attr.attr, &version_attr.attr,
 	&probes_tx_file.attr.attr, &probes_rx_file.attr.attr,
 	&replies_tx_file.attr.attr, &replies_rx_file.attr.attr,
 	&ctrl_tx_file.attr.attr, &ctrl_rx_file.attr.attr, &samples_file.attr.attr,

@@ -31,7 +31,9 @@ struct bnl_status {
 	uint32_t term, round;
 	uint64_t round_age_ms;	/* UINT64_MAX: no round yet */
 	int64_t offset_ns;
-	uint64_t error_bound_ns;	/* UINT64_MAX: unknown */
+	uint64_t error_bound_ns;	/* as it is now; UINT64_MAX: unknown */
+	uint32_t error_growth_ppb;	/* by which it grows */
+	uint64_t void_after_ms;	/* until all this falls back; 0: it has */
 	int32_t freq_ppb;
 	uint32_t peers;
 	uint64_t seq;		/* one past the newest sample */

@@ -25,6 +25,7 @@ static struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_OFFSET_NS] = { .type = NLA_S64 },
 	[BERK_A_ERROR_BOUND_NS] = { .type = NLA_U64 },
 	[BERK_A_FREQ_PPB] = { .type = NLA_S32 },
+	[BERK_A_VALID_MS] = { .type = NLA_U32 },
 	[BERK_A_PEERS] = { .type = NLA_U32 },
 	[BERK_A_SEQ] = { .type = NLA_U64 },
 	[BERK_A_COUNTERS] = { .type = NLA_NESTED },
@@ -36,6 +37,7 @@ static struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_PEER_AGE_MS] = { .type = NLA_U64 },
 	[BERK_A_PROBES] = { .type = NLA_U32 },
 	[BERK_A_REPLIES] = { .type = NLA_U32 },
+	[BERK_A_ERROR_GROWTH_PPB] = { .type = NLA_U32 },
 };
 
 int bnl_parse(struct nlmsghdr *hdr, struct nlattr **attrs)
@@ -115,6 +117,8 @@ void bnl_get_status(struct nlattr **attrs, struct bnl_status *s)
 	s->round_age_ms = get_u64_or_never(attrs, BERK_A_ROUND_AGE_MS);
 	s->offset_ns = (int64_t)get_u64(attrs, BERK_A_OFFSET_NS);
 	s->error_bound_ns = get_u64_or_never(attrs, BERK_A_ERROR_BOUND_NS);
+	s->error_growth_ppb = bnl_get_u32(attrs, BERK_A_ERROR_GROWTH_PPB);
+	s->void_after_ms = bnl_get_u32(attrs, BERK_A_VALID_MS);
 	s->freq_ppb = (int32_t)bnl_get_u32(attrs, BERK_A_FREQ_PPB);
 	s->peers = bnl_get_u32(attrs, BERK_A_PEERS);
 	s->seq = get_u64(attrs, BERK_A_SEQ);
@@ -235,6 +239,7 @@ int bnl_put_publish(struct nl_msg *msg, const struct node_publish *p)
 	       nla_put_u32(msg, BERK_A_ROUND, p->round) |
 	       nla_put_s64(msg, BERK_A_OFFSET_NS, p->offset_ns) |
 	       nla_put_u64(msg, BERK_A_ERROR_BOUND_NS, p->error_bound_ns) |
+	       nla_put_u32(msg, BERK_A_ERROR_GROWTH_PPB, p->error_growth_ppb) |
 	       nla_put_s32(msg, BERK_A_FREQ_PPB, lround(p->freq_ppb)) |
 	       nla_put_u32(msg, BERK_A_VALID_MS, p->valid_ms);
 }

@@ -174,6 +174,7 @@ static void publish(int n)
 		nla_put_u32(msg, BERK_A_ROUND, n);
 		nla_put_u64(msg, BERK_A_OFFSET_NS, -n);
 		nla_put_u64(msg, BERK_A_ERROR_BOUND_NS, n);
+		nla_put_u32(msg, BERK_A_ERROR_GROWTH_PPB, n);
 		nla_put_u32(msg, BERK_A_FREQ_PPB, -n);
 		nla_put_u32(msg, BERK_A_VALID_MS, 1000);
 		must(msg, "publish");

@@ -157,7 +157,9 @@ static void test_status(void **state)
 	nla_put_u8(msg, BERK_A_ROLE, BERK_ROLE_MASTER);
 	nla_put_s64(msg, BERK_A_OFFSET_NS, -350);
 	nla_put_u64(msg, BERK_A_ERROR_BOUND_NS, UINT64_MAX);
+	nla_put_u32(msg, BERK_A_ERROR_GROWTH_PPB, 300);
 	nla_put_s32(msg, BERK_A_FREQ_PPB, -100000);
+	nla_put_u32(msg, BERK_A_VALID_MS, UINT32_MAX);
 	nest = nla_nest_start(msg, BERK_A_COUNTERS);
 	nla_put_u64(msg, BERK_CNT_REJECTED, 7);
 	nla_put_u64(msg, BERK_CNT_MAX + 5, 9);	/* of a newer module */
@@ -178,7 +180,9 @@ static void test_status(void **state)
 	assert_int_equal(s.offset_ns, -350);
 	assert_true(s.error_bound_ns == UINT64_MAX);
 	assert_true(s.round_age_ms == UINT64_MAX);	/* absent */
+	assert_int_equal(s.error_growth_ppb, 300);
 	assert_int_equal(s.freq_ppb, -100000);
+	assert_true(s.void_after_ms == UINT32_MAX);
 	assert_int_equal(s.counters[BERK_CNT_REJECTED], 7);
 	assert_int_equal(s.counters[BERK_CNT_SAMPLES], 0);
 }
@@ -274,7 +278,7 @@ static void test_round_send_publish(void **state)
 	struct node_publish publish = {
 		.state = BERK_STATE_SYNCHRONISED, .role = BERK_ROLE_SLAVE, .master_id = 9,
 		.term = 1, .round = 2, .offset_ns = -3, .error_bound_ns = UINT64_MAX,
-		.freq_ppb = -4.6, .valid_ms = 5,
+		.error_growth_ppb = UINT32_MAX, .freq_ppb = -4.6, .valid_ms = 5,
 	};
 	unsigned char payload[BERK_PAYLOAD_MAX] = { 1, 2, 3 };
 	union node_addr to = addr_of("192.0.2.1");
@@ -298,6 +302,7 @@ static void test_round_send_publish(void **state)
 	assert_int_equal(nla_get_s64(module.attrs[BERK_A_OFFSET_NS]), -3);
 	assert_int_equal(nla_get_s32(module.attrs[BERK_A_FREQ_PPB]), -5);
 	assert_true(nla_get_u64(module.attrs[BERK_A_ERROR_BOUND_NS]) == UINT64_MAX);
+	assert_true(nla_get_u32(module.attrs[BERK_A_ERROR_GROWTH_PPB]) == UINT32_MAX);
 	assert_int_equal(nla_get_u32(module.attrs[BERK_A_VALID_MS]), 5);
 }
 

@@ -35,6 +35,7 @@ static const struct attr {
 	{ BERK_A_ADDR, sizeof(addr4), &addr4 }, { BERK_A_PEER_LIST, ANY_LEN, one },
 	{ BERK_A_BURST, 1, one }, { BERK_A_SPACING_NS, 8, one },
 	{ BERK_A_DEADLINE_NS, 8, one }, { BERK_A_PAYLOAD, ANY_LEN, one },
+	{ BERK_A_ERROR_GROWTH_PPB, 4, one },
 };
 
 #define ATTRS (sizeof(attrs) / sizeof(attrs[0]))
@@ -43,7 +44,7 @@ static const struct command {
 	uint8_t cmd;
 	uint16_t flags;
 	bool write;
-	uint16_t needs[10];
+	uint16_t needs[11];
 } commands[] = {
 	{ BERK_CMD_STATUS_GET, 0, false, { 0 } },
 	{ BERK_CMD_CONF_SET, 0, true, { 0 } },
@@ -54,8 +55,8 @@ static const struct command {
 	{ BERK_CMD_SAMPLE_GET, NLM_F_DUMP, true, { 0 } },
 	{ BERK_CMD_SEND, 0, true, { BERK_A_ADDR, BERK_A_PAYLOAD } },
 	{ BERK_CMD_PUBLISH, 0, true, { BERK_A_STATE, BERK_A_ROLE, BERK_A_MASTER_ID, BERK_A_TERM,
-		BERK_A_ROUND, BERK_A_OFFSET_NS, BERK_A_ERROR_BOUND_NS, BERK_A_FREQ_PPB,
-		BERK_A_VALID_MS } },
+		BERK_A_ROUND, BERK_A_OFFSET_NS, BERK_A_ERROR_BOUND_NS, BERK_A_ERROR_GROWTH_PPB,
+		BERK_A_FREQ_PPB, BERK_A_VALID_MS } },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -11,9 +11,13 @@
  * STATUS_GET	do		-> VERSION STRING
  *				   NODE_ID CLUSTER PORT BIND IFINDEX
  *				   STATE ROLE MASTER_ID TERM ROUND ROUND_AGE_MS
- *				   OFFSET_NS ERROR_BOUND_NS FREQ_PPB
- *				   PEERS SEQ
+ *				   OFFSET_NS ERROR_BOUND_NS ERROR_GROWTH_PPB
+ *				   FREQ_PPB VALID_MS PEERS SEQ
  *				   COUNTERS { <enum berk_counter>: u64 ... }
+ *	Everything as it is now. The group's time is within CLOCK_REALTIME +-
+ *	ERROR_BOUND_NS, which has grown by ERROR_GROWTH_PPB since it was
+ *	published; VALID_MS is what is left until the state falls back (0: it
+ *	has).
  * CONF_SET	do, admin	[NODE_ID] [CLUSTER] [PORT] [BIND] [IFINDEX]
  *	What is absent stays as it was. PORT 0 closes the sockets, any other
  *	opens (or moves) them, for which NODE_ID must be set; a change that
@@ -40,7 +44,8 @@
  *	One CTRL packet; the peer's kernel turns it into EV_CTRL. ENOTCONN while
  *	no port is open, otherwise what sending returned.
  * PUBLISH	do, admin	STATE ROLE MASTER_ID TERM ROUND OFFSET_NS
- *				ERROR_BOUND_NS FREQ_PPB VALID_MS
+ *				ERROR_BOUND_NS ERROR_GROWTH_PPB FREQ_PPB
+ *				VALID_MS
  *	What sysfs and STATUS_GET show. The sending socket becomes the owner:
  *	when it closes, or VALID_MS passes without another PUBLISH, the state
  *	falls back by itself: unsynchronised, no role, no master, bound unknown.
@@ -110,7 +115,7 @@ enum berk_attr {
 	BERK_A_OFFSET_NS,	/* s64: means nothing while the bound is unknown */
 	BERK_A_ERROR_BOUND_NS,	/* u64: U64_MAX = unknown */
 	BERK_A_FREQ_PPB,	/* s32: correction in force, positive = made faster */
-	BERK_A_VALID_MS,	/* u32 */
+	BERK_A_VALID_MS,	/* u32: PUBLISH: from now on; STATUS_GET: what is left */
 	BERK_A_PEERS,		/* u32: how many */
 	BERK_A_SEQ,		/* u64 */
 	BERK_A_COUNTERS,	/* nested, enum berk_counter */
@@ -128,6 +133,7 @@ enum berk_attr {
 	BERK_A_REPLIES,		/* u32: received in this round */
 	BERK_A_SAMPLES,		/* binary: array of struct berk_sample */
 	BERK_A_PAYLOAD,		/* binary: 1..BERK_PAYLOAD_MAX bytes */
+	BERK_A_ERROR_GROWTH_PPB, /* u32: by which the bound grows, ns per s of BOOTTIME */
 	__BERK_A_MAX,
 };
 
