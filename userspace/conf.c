@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "clock.h"
 
 #define DEFAULT_CLUSTER "berk"
+#define DEFAULT_DRIFT_FILE "/var/lib/berk/drift"
 
 struct parser {
 	struct conf *conf;
@@ -177,19 +179,38 @@ static const char *default_node_id(uint64_t *id)
 	return NULL;
 }
 
+static bool is_given(const struct conf *conf, const char *name)
+{
+	return conf->seen & 1U << (conf_find(name, CONF_BERKD) - conf_keys);
+}
+
+/* The budget counts; but a round without a probe is none. */
+static void finish_burst(struct parser *p)
+{
+	struct conf *conf = p->conf;
+	double burst = round(conf->probes * (double)conf->interval_ns * 1e-9);
+
+	if (is_given(conf, "burst") && is_given(conf, "probes"))
+		complain(p, "burst (a round) and probes (a second) are both given; accepted: "
+			 "one of them");
+	if (!is_given(conf, "burst"))
+		conf->burst = (unsigned int)fmax(1, fmin(burst, BERK_BURST_MAX));
+}
+
 static void finish_berkd(struct parser *p)
 {
 	struct bnl_conf *module = &p->conf->module;
 	const char *wrong = NULL;
 
 	p->line = 0;
-	if (!(p->conf->seen & 1U << (conf_find("role", CONF_BERKD) - conf_keys)))
+	if (!is_given(p->conf, "role"))
 		complain(p, "role is missing; accepted: role = master or role = slave");
 	if (p->conf->role == BERK_ROLE_SLAVE && p->conf->npeers) {
 		p->line = p->conf->peers[0].line;
 		complain(p, "peer in a slave's file; accepted: peers with role = master only");
 		p->line = 0;
 	}
+	finish_burst(p);
 	if (!(module->set & BNL_CONF_NODE_ID))
 		wrong = default_node_id(&module->node_id);
 	if (wrong)
@@ -216,9 +237,10 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 
 	*conf = (struct conf){
 		.interval_ns = 1000000000,
-		.burst = 8,
+		.probes = 5,
 		.step_threshold_ns = 1000000,
 		.max_rate_ppb = CLOCK_FREQ_MAX_PPB,
+		.drift_file = DEFAULT_DRIFT_FILE,
 	};
 	while ((len = getline(&line, &size, file)) >= 0) {
 		p.line++;

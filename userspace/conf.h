@@ -8,6 +8,8 @@
 
 #include "nl.h"
 
+#define CONF_PATH_MAX 256
+
 /* Who may use a key. */
 enum conf_scope {
 	CONF_BERKD = 1,		/* the daemon's file */
@@ -25,9 +27,11 @@ struct conf {
 	struct bnl_conf module;
 	enum berk_role role;
 	int64_t interval_ns;
-	unsigned int burst;
+	double probes;		/* per second and peer... */
+	unsigned int burst;	/* ...and per round, which follows from that */
 	int64_t step_threshold_ns;
 	double max_rate_ppb;
+	char drift_file[CONF_PATH_MAX];	/* "" = none */
 	struct conf_peer *peers;
 	size_t npeers;
 };

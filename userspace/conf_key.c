@@ -91,6 +91,16 @@ static const char *integer(const char *value, unsigned long min, unsigned long m
 	return *out < min || *out > max ? "out of range" : NULL;
 }
 
+static const char *number(const char *value, double min, double max, double *out)
+{
+	char *end;
+
+	*out = strtod(value, &end);
+	if (!isdigit((unsigned char)value[0]) || *end || strpbrk(value, "xXpP"))
+		return "not a number";
+	return *out >= min && *out <= max ? NULL : "out of range";
+}
+
 static const char *parse_role(struct conf *conf, const char *value)
 {
 	if (!strcmp(value, "master"))
@@ -180,6 +190,11 @@ static const char *parse_interval(struct conf *conf, const char *value)
 	return duration(value, 62500000, 64000000000, &conf->interval_ns);
 }
 
+static const char *parse_probes(struct conf *conf, const char *value)
+{
+	return number(value, 0.1, BERK_BURST_MAX, &conf->probes);
+}
+
 static const char *parse_burst(struct conf *conf, const char *value)
 {
 	unsigned long burst;
@@ -197,14 +212,23 @@ static const char *parse_step_threshold(struct conf *conf, const char *value)
 
 static const char *parse_max_rate(struct conf *conf, const char *value)
 {
-	char *end;
-	double ppm = strtod(value, &end);
+	double ppm;
+	const char *wrong = number(value, 1, CLOCK_FREQ_MAX_PPB / 1000, &ppm);
 
-	if (!isdigit((unsigned char)value[0]) || *end || strpbrk(value, "xXpP"))
-		return "not a number";
-	if (!(ppm >= 1 && ppm * 1000 <= CLOCK_FREQ_MAX_PPB))
-		return "out of range";
-	conf->max_rate_ppb = ppm * 1000;
+	if (!wrong)
+		conf->max_rate_ppb = ppm * 1000;
+	return wrong;
+}
+
+static const char *parse_drift_file(struct conf *conf, const char *value)
+{
+	if (!strcmp(value, "none"))
+		value = "";
+	else if (*value != '/' || value[strlen(value) - 1] == '/')
+		return "not an absolute path of a file";
+	if (strlen(value) >= sizeof(conf->drift_file))
+		return "too long";
+	strcpy(conf->drift_file, value);
 	return NULL;
 }
 
@@ -220,9 +244,12 @@ const struct conf_key conf_keys[] = {
 	{ "bind", BOTH, false, "an IPv4 or IPv6 address, or any", parse_bind },
 	{ "device", BOTH, false, "the name of a network device, or any", parse_device },
 	{ "interval", CONF_BERKD, false, "62.5ms..64s", parse_interval },
+	{ "probes", CONF_BERKD, false, "0.1..64 (per second)", parse_probes },
 	{ "burst", CONF_BERKD, false, "1..64", parse_burst },
 	{ "step_threshold", CONF_BERKD, false, "1us..3600s", parse_step_threshold },
 	{ "max_rate", CONF_BERKD, false, "1..500 (ppm)", parse_max_rate },
+	{ "drift_file", CONF_BERKD, false, "an absolute path of up to 255 characters, or none",
+	  parse_drift_file },
 	{ 0 }
 };
 

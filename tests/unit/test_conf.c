@@ -87,9 +87,10 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.module.ifindex, 0);
 	assert_int_equal(conf.module.set, 31);
 	assert_int_equal(conf.interval_ns, 1000000000);
-	assert_int_equal(conf.burst, 8);
+	assert_int_equal(conf.burst, 5);
 	assert_int_equal(conf.step_threshold_ns, 1000000);
 	assert_true(conf.max_rate_ppb == 500000);
+	assert_string_equal(conf.drift_file, "/var/lib/berk/drift");
 	assert_int_equal(conf.npeers, 0);
 	conf_free(&conf);
 }
@@ -117,7 +118,8 @@ static void test_everything(void **state)
 		"interval = 62.5ms\n"
 		"burst = 64\n"
 		"step_threshold = 250 us\n"
-		"max_rate = 12.5"), 0);
+		"max_rate = 12.5\n"
+		"drift_file = /mnt/a drift\n"), 0);
 	assert_string_equal(errors, "");
 	assert_int_equal(conf.role, BERK_ROLE_MASTER);
 	assert_int_equal(conf.module.node_id, 255);
@@ -135,6 +137,59 @@ static void test_everything(void **state)
 	assert_int_equal(conf.burst, 64);
 	assert_int_equal(conf.step_threshold_ns, 250000);
 	assert_true(conf.max_rate_ppb == 12500);
+	assert_string_equal(conf.drift_file, "/mnt/a drift");
+	conf_free(&conf);
+}
+
+/* The burst of a round is what the budget of a second leaves for it. */
+static void test_budget(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int burst;
+	} good[] = {
+		{ "", 5 }, { "interval = 2s", 10 }, { "interval = 0.5s", 3 },
+		{ "interval = 62.5ms", 1 }, { "interval = 64s", 64 },
+		{ "probes = 0.1", 1 }, { "probes = 0.1\ninterval = 64s", 6 },
+		{ "probes = 64", 64 }, { "interval = 250ms\nprobes = 9.9", 2 },
+		{ "probes = 64\ninterval = 64s", 64 },
+		{ "burst = 7", 7 }, { "burst = 7\ninterval = 64s", 7 },
+	};
+	struct conf conf;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), "role = slave\n%s", good[i].text);
+		if (parse(&conf, text) || conf.burst != good[i].burst)
+			fail_msg("\"%s\" gave %u: %s", good[i].text, conf.burst, errors);
+		conf_free(&conf);
+	}
+	assert_int_equal(parse(&conf, "role = slave\nburst = 5\nprobes = 5"), 1);
+	assert_string_equal(errors, "F: burst (a round) and probes (a second) are both given; "
+			    "accepted: one of them\n");
+	conf_free(&conf);
+}
+
+static void test_drift_file(void **state)
+{
+	char text[400], name[300];
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(parse(&conf, "role = slave\ndrift_file = none"), 0);
+	assert_string_equal(conf.drift_file, "");
+	conf_free(&conf);
+	memset(name, 'x', sizeof(name));
+	name[0] = '/';
+	name[255] = '\0';
+	snprintf(text, sizeof(text), "role = slave\ndrift_file = %s", name);
+	assert_int_equal(parse(&conf, text), 0);
+	assert_string_equal(conf.drift_file, name);
+	conf_free(&conf);
+	strcat(text, "x");
+	assert_int_equal(parse(&conf, text), 1);
+	assert_non_null(strstr(errors, ": too long; "));
 	conf_free(&conf);
 }
 
@@ -155,6 +210,10 @@ static void test_bad_lines(void **state)
 		"interval = 0x1s", "interval = 1e0s", "interval = 1..0s", "interval = 1 s x",
 		"interval = 99999999999999999999999s", "interval = .s", "interval = .5s",
 		"burst = 0", "burst = 65", "burst = 8.5", "burst = eight",
+		"probes = 0", "probes = 0.09", "probes = 64.1", "probes = 5/s", "probes = nan",
+		"probes = -5", "probes = 0x5", "probes = .5",
+		"drift_file = drift", "drift_file = ./drift", "drift_file = /", "drift_file = /var/",
+		"drift_file = None",
 		"step_threshold = 0s", "step_threshold = 999ns", "step_threshold = 3601s",
 		"max_rate = 0", "max_rate = 501", "max_rate = 500ppm", "max_rate = nan",
 		"max_rate = 0x10", "max_rate = -5",
@@ -166,9 +225,9 @@ static void test_bad_lines(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		snprintf(text, sizeof(text), "role = slave\n%s\nburst = 7", lines[i]);
-		if (!strncmp(lines[i], "burst", 5))
-			snprintf(text, sizeof(text), "role = slave\n%s\nmax_rate = 7", lines[i]);
+		snprintf(text, sizeof(text), "role = slave\n%s\nmax_rate = 7", lines[i]);
+		if (!strncmp(lines[i], "max_rate", 8))
+			snprintf(text, sizeof(text), "role = slave\n%s\nburst = 7", lines[i]);
 		if (parse(&conf, text) != 1)
 			fail_msg("\"%s\" gave: %s", lines[i], errors);
 		if (strncmp(errors, "F:2: ", 5) || !strstr(errors, "; accepted: "))
@@ -420,6 +479,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_drift_file),
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_bad_peers),
 		cmocka_unit_test(test_duplicates),
