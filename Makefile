@@ -35,14 +35,15 @@ PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
 CORE := track ensemble servo msg peer members group master follow node
 RIM := nl nl_msg addr clock conf conf_key out log
-CTL := ctl ctl_show ctl_watch ctl_conf
+DAEMON := berkd drive drift
+CTL := ctl ctl_show ctl_now ctl_watch ctl_conf
 CORE_OBJ := $(CORE:%=$(B)/userspace/%.o)
 RIM_OBJ := $(RIM:%=$(B)/userspace/%.o)
 CTL_OBJ := $(CTL:%=$(B)/userspace/%.o)
 
 userspace: $(B)/berkd $(B)/berkctl ## berkd and berkctl
 
-$(B)/berkd: $(B)/userspace/berkd.o $(B)/userspace/drive.o $(CORE_OBJ) $(RIM_OBJ)
+$(B)/berkd: $(DAEMON:%=$(B)/userspace/%.o) $(CORE_OBJ) $(RIM_OBJ)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/berkctl: $(B)/userspace/berkctl.o $(CTL_OBJ) $(RIM_OBJ)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 
 #include "addr.h"
 #include "conf.h"
+#include "drift.h"
 #include "drive.h"
 #include "log.h"
 #include "out.h"
@@ -37,6 +39,8 @@ struct berkd {
 	const char *conf_path;
 	struct conf conf;
 	struct drive drive;
+	struct drift drift;
+	double freq_sigma_ppb;	/* at the start, as node_conf */
 	int timer_fd, signal_fd;
 	int watchdog_ms;	/* -1: none */
 	bool stop;
@@ -51,7 +55,7 @@ static void on_conf_error(void *arg, const char *text)
 	log_msg(LOG_ERR, "%s", text);
 }
 
-static struct node_conf node_conf_of(const struct conf *conf, double freq_ppb)
+static struct node_conf node_conf_of(const struct berkd *d, const struct conf *conf)
 {
 	return (struct node_conf){
 		.role = conf->role,
@@ -60,7 +64,8 @@ static struct node_conf node_conf_of(const struct conf *conf, double freq_ppb)
 		.burst = conf->burst,
 		.step_threshold_ns = conf->step_threshold_ns,
 		.max_rate_ppb = conf->max_rate_ppb,
-		.freq_ppb = freq_ppb,
+		.freq_ppb = d->drive.freq_ppb,
+		.freq_sigma_ppb = d->freq_sigma_ppb,
 	};
 }
 
@@ -119,7 +124,7 @@ static bool apply(struct berkd *d, struct conf *fresh)
 			bnl_error(d->drive.nl));
 		return false;
 	}
-	conf = node_conf_of(fresh, d->drive.freq_ppb);
+	conf = node_conf_of(d, fresh);
 	node_reconf(d->drive.node, &conf);
 	del_peers(d, &d->conf, fresh);
 	add_peers(d, fresh, &d->conf);
@@ -221,10 +226,26 @@ static bool start_clock(struct berkd *d)
 	return true;
 }
 
+/* What the drift file says, as far as max_rate allows; how far that is off is uncertain, too. */
+static void start_frequency(struct berkd *d)
+{
+	double max = d->conf.max_rate_ppb, wanted;
+
+	d->drift.path = d->conf.drift_file;
+	d->drift.node_id = d->conf.module.node_id;
+	if (!drift_start(&d->drift, d->drive.now, &wanted, &d->freq_sigma_ppb))
+		return;
+	d->drive.freq_ppb = fmax(fmin(wanted, max), -max);
+	d->freq_sigma_ppb += fabs(wanted - d->drive.freq_ppb);
+}
+
 static bool start_node(struct berkd *d)
 {
-	struct node_conf conf = node_conf_of(&d->conf, d->drive.freq_ppb);
+	struct node_conf conf;
 
+	drive_start(&d->drive);
+	start_frequency(d);
+	conf = node_conf_of(d, &d->conf);
 	d->drive.node = node_init(&conf);
 	if (!d->drive.node) {
 		log_msg(LOG_ERR, "out of memory");
@@ -232,11 +253,10 @@ static bool start_node(struct berkd *d)
 	}
 	if (!add_peers(d, &d->conf, NULL))
 		return false;
-	drive_start(&d->drive);
 	node_start(d->drive.node, d->drive.now);
 	log_msg(LOG_INFO, "berkd " BERK_VERSION " started: %s, node %016" PRIx64 ", %zu peers, "
 		"frequency %+.3f ppm", out_role_name(conf.role), conf.node_id, d->conf.npeers,
-		d->drive.freq_ppb / 1000);
+		conf.freq_ppb / 1000);
 	drive_act(&d->drive);
 	return true;
 }
@@ -252,7 +272,8 @@ static bool open_fds(struct berkd *d)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	/* BOOTTIME goes on during a suspend, so that this wakes us when it is over. */
+	d->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (d->signal_fd < 0 || d->timer_fd < 0) {
 		log_msg(LOG_ERR, "signalfd, timerfd: %s", strerror(errno));
 		return false;
@@ -283,6 +304,7 @@ static void on_timer(struct berkd *d)
 static void stop(struct berkd *d, int exit_code)
 {
 	sd_notify(0, "STOPPING=1");
+	drift_save(&d->drift, d->drive.now, &d->drive.published, true);
 	node_stop(d->drive.node, d->drive.now);
 	drive_act(&d->drive);
 	d->stop = true;
@@ -339,6 +361,8 @@ static void loop(struct berkd *d)
 			on_timer(d);
 		if (fds[0].revents && !d->stop)
 			on_signal(d);
+		if (!d->stop)
+			drift_save(&d->drift, d->drive.now, &d->drive.published, false);
 	}
 }
 

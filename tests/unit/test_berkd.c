@@ -31,6 +31,8 @@
 #define bnl_status fake_status
 #define bnl_events_fd fake_events_fd
 #define clock_start fake_clock_start
+#define drift_start fake_drift_start
+#define drift_save fake_drift_save
 #define flock fake_flock
 #define open fake_open_file
 #define mkdir fake_mkdir
@@ -48,6 +50,7 @@ static struct {
 	int open, conf_set, clock_start, flock;	/* what they answer */
 	int events_pipe[2];
 	struct node_conf conf;		/* the node's */
+	double drift_ppb;		/* what the drift file says, if not 0 */
 	const char *rewrite;		/* the file's new text, at the first timer */
 	int timers;
 	bool gone;
@@ -224,6 +227,28 @@ int fake_clock_start(struct clock *clock, double *freq_ppb)
 	return fake.clock_start;
 }
 
+bool fake_drift_start(struct drift *d, struct node_now now, double *freq_ppb, double *sigma_ppb)
+{
+	assert_string_equal(d->path, "/var/lib/berk/drift");
+	assert_int_equal(d->node_id, 1);
+	assert_true(now.raw_ns > 0);
+	if (fake.drift_ppb == 0)
+		return false;
+	*freq_ppb = fake.drift_ppb;
+	*sigma_ppb = 7;
+	return true;
+}
+
+/* It is offered every time, and for the last time before the node stops. */
+void fake_drift_save(struct drift *d, struct node_now now, const struct node_publish *p, bool last)
+{
+	assert_true(now.raw_ns > 0);
+	assert_ptr_equal(p, &((struct berkd *)((char *)d - offsetof(struct berkd, drift)))->
+			 drive.published);
+	if (last)
+		hear("drift;");
+}
+
 int fake_flock(int fd, int operation)
 {
 	(void)fd;
@@ -338,13 +363,30 @@ static void test_run_and_stop(void **state)
 	write_conf(MASTER "max_rate = 100\nburst = 4\n");
 	assert_int_equal(berkd("-c", path, NULL), 0);
 	assert_string_equal(heard, "conf port 5525;forget all;add 192.0.2.1:5525;"
-			    "add 192.0.2.2:5525;start;stop;free;close;");
+			    "add 192.0.2.2:5525;start;drift;stop;free;close;");
 	assert_int_equal(fake.conf.role, BERK_ROLE_MASTER);
 	assert_int_equal(fake.conf.node_id, 1);
 	assert_int_equal(fake.conf.burst, 4);
 	assert_true(fake.conf.max_rate_ppb == 100000);
-	assert_true(fake.conf.freq_ppb == 1234);
+	assert_true(fake.conf.freq_ppb == 1234 && fake.conf.freq_sigma_ppb == 0);
 	assert_non_null(strstr(logged, "taking over the clock: the kernel's PLL was on"));
+}
+
+/* The drift file's frequency goes before the kernel's, within max_rate, and through a reload. */
+static void test_drift(void **state)
+{
+	(void)state;
+	write_conf(MASTER);
+	fake.drift_ppb = -4000;
+	fake.rewrite = MASTER "burst = 5\n";
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_int_equal(fake.conf.burst, 5);
+	assert_true(fake.conf.freq_ppb == -4000 && fake.conf.freq_sigma_ppb == 7);
+	assert_non_null(strstr(logged, "frequency -4.000 ppm"));
+
+	write_conf(MASTER "max_rate = 3\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_true(fake.conf.freq_ppb == -3000 && fake.conf.freq_sigma_ppb == 1007);
 }
 
 static void test_reload(void **state)
@@ -356,7 +398,7 @@ static void test_reload(void **state)
 	assert_int_equal(berkd("-c", path, NULL), 0);
 	assert_non_null(strstr(heard, "start;conf port 99;reconf;del 192.0.2.1:5525;"
 			       "forget 192.0.2.1:5525;del 192.0.2.2:5525;forget 192.0.2.2:5525;"
-			       "add 192.0.2.2:99;add 192.0.2.3:99;add 192.0.2.4:5525;stop;"));
+			       "add 192.0.2.2:99;add 192.0.2.3:99;add 192.0.2.4:5525;drift;stop;"));
 	assert_int_equal(fake.conf.burst, 5);
 }
 
@@ -374,7 +416,7 @@ static void test_reload_refused(void **state)
 		setup(state);
 		fake.rewrite = texts[i];
 		assert_int_equal(berkd("-c", path, NULL), 0);
-		assert_non_null(strstr(heard, "start;stop;"));
+		assert_non_null(strstr(heard, "start;drift;stop;"));
 		assert_non_null(strstr(logged, ": nothing was changed\n"));
 	}
 }
@@ -385,7 +427,7 @@ static void test_module_gone(void **state)
 	write_conf(MASTER);
 	fake.gone = true;
 	assert_int_equal(berkd("-c", path, NULL), 1);
-	assert_non_null(strstr(heard, "start;events;stop;free;close;"));
+	assert_non_null(strstr(heard, "start;events;drift;stop;free;close;"));
 }
 
 static void test_cannot_start(void **state)
@@ -430,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_check, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_run_and_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_module_gone, setup, teardown),
