@@ -19,6 +19,8 @@ static int verb_help(struct ctl *ctl, int argc, char **argv);
 /* The first is the default. */
 static const struct verb verbs[] = {
 	{ "status", ctl_status, "", "this node, its counters and its peers" },
+	{ "now", ctl_now, "", "the interval that contains the group's time; exit status 3 if "
+	  "not synchronised" },
 	{ "peers", ctl_peers, "", "the peers: replies, loss, offset and delay" },
 	{ "samples", ctl_samples, " [--follow]", "all measured exchanges, tab-separated" },
 	{ "monitor", ctl_monitor, "", "what happens, as it happens" },

@@ -45,6 +45,13 @@ static int adjtime_call(struct timex *tx)
 	return clock_adjtime(CLOCK_REALTIME, tx) < 0 ? -errno : 0;
 }
 
+bool clock_is_synchronised(void)
+{
+	struct timex tx = { .modes = 0 };
+
+	return adjtime_call(&tx) == 0 && !(tx.status & STA_UNSYNC);
+}
+
 __attribute__((format(printf, 2, 3)))
 static void note(struct clock *clock, const char *fmt, ...)
 {
@@ -141,9 +148,9 @@ static void notice_rivals(struct clock *clock, const struct timex *tx)
 	if (tx->offset)
 		note(clock, "adjtime() slews %+ld us", tx->offset);
 	note_status(clock, changed & status);
-	if (changed & STA_UNSYNC)
-		note(clock, status & STA_UNSYNC ? "it was stepped, or marked unsynchronised" :
-		     "it was marked synchronised");
+	/* The other way round it was stepped, which the servo sees, and by how much. */
+	if (changed & clock->status & STA_UNSYNC)
+		note(clock, "it was marked synchronised");
 }
 
 static long us_round_up(int64_t ns)

@@ -29,6 +29,12 @@ struct clock {
 int64_t clock_read(struct node_now *now);
 
 /*
+ * What the kernel says (STA_UNSYNC): false once anybody has stepped the clock, until
+ * clock_set() says otherwise. Needs no privilege; false if it cannot be read.
+ */
+bool clock_is_synchronised(void);
+
+/*
  * Takes the clock over: switches off the kernel's own PLL, an armed leap second
  * and a running adjtime(3), brings a tick that is not nominal back and folds the
  * difference into the frequency, and marks the clock unsynchronised. Returns 0

@@ -27,3 +27,24 @@ bool ctl_open(struct ctl *ctl, unsigned int groups)
 		ctl_fail(ctl, err, "talking to the berk module");
 	return !err;
 }
+
+bool ctl_open_status(struct ctl *ctl, struct bnl_status *status)
+{
+	int err;
+
+	if (!ctl_open(ctl, 0))
+		return false;
+	err = bnl_status(ctl->nl, status);
+	if (err)
+		ctl_fail(ctl, err, "reading the status");
+	return !err;
+}
+
+bool ctl_no_daemon(const struct bnl_status *status)
+{
+	if (status->role != BERK_ROLE_NONE)
+		return false;
+	fprintf(stderr, "berkctl: no daemon corrects this clock: start berkd "
+		"(sudo systemctl start berkd)\n");
+	return true;
+}

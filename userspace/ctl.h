@@ -13,10 +13,16 @@ struct ctl {
 };
 
 /* Exit codes, and what the verbs return. */
-enum { CTL_OK, CTL_FAILED, CTL_USAGE };
+enum { CTL_OK, CTL_FAILED, CTL_USAGE, CTL_NOT_SYNCHRONISED };
 
 /* Opens ctl->nl. False: said why on stderr. */
 bool ctl_open(struct ctl *ctl, unsigned int groups);
+
+/* Opens ctl->nl and reads the status. False: said why on stderr. */
+bool ctl_open_status(struct ctl *ctl, struct bnl_status *status);
+
+/* Says on stderr if no daemon corrects this clock. True: so it is. */
+bool ctl_no_daemon(const struct bnl_status *status);
 
 /* Says on one line what failed and what to do. Returns CTL_FAILED. */
 int ctl_fail(const struct ctl *ctl, int err, const char *what);
@@ -24,6 +30,7 @@ int ctl_fail(const struct ctl *ctl, int err, const char *what);
 /* argv: what follows the verb, without options. */
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_peers(struct ctl *ctl, int argc, char **argv);
+int ctl_now(struct ctl *ctl, int argc, char **argv);
 int ctl_version(struct ctl *ctl, int argc, char **argv);
 int ctl_samples(struct ctl *ctl, int argc, char **argv);
 int ctl_monitor(struct ctl *ctl, int argc, char **argv);

@@ -72,13 +72,11 @@ int ctl_showconf(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (argc)
 		return CTL_USAGE;
-	if (!ctl_open(ctl, 0))
+	if (!ctl_open_status(ctl, &status))
 		return CTL_FAILED;
-	err = bnl_status(ctl->nl, &status);
-	if (!err)
-		err = bnl_peers(ctl->nl, &peers, &n);
+	err = bnl_peers(ctl->nl, &peers, &n);
 	if (err)
-		return ctl_fail(ctl, err, "reading the configuration");
+		return ctl_fail(ctl, err, "reading the peers");
 	if (ctl->json)
 		print_conf_json(stdout, &status, peers, n);
 	else

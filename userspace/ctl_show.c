@@ -22,6 +22,8 @@ static const struct out_field status_fields[] = {
 	STATUS(round_age_ms, OUT_AGE),
 	STATUS(offset_ns, OUT_NS),
 	STATUS(error_bound_ns, OUT_BOUND),
+	STATUS(error_growth_ppb, OUT_GROWTH),
+	STATUS(void_after_ms, OUT_AGE),
 	STATUS(freq_ppb, OUT_PPB),
 	STATUS(cluster, OUT_ID),
 	STATUS(port, OUT_U16),
@@ -249,18 +251,17 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
 	struct bnl_status status;
 	struct json_object *json;
-	int code = CTL_OK, err;
+	int code = CTL_OK;
 
 	(void)argv;
 	if (argc)
 		return CTL_USAGE;
-	if (!ctl_open(ctl, 0))
+	if (!ctl_open_status(ctl, &status))
 		return CTL_FAILED;
-	err = bnl_status(ctl->nl, &status);
-	if (err)
-		return ctl_fail(ctl, err, "reading the status");
-	if (status.error_bound_ns == UINT64_MAX)	/* then that is unknown as well */
+	if (status.error_bound_ns == UINT64_MAX) {	/* then these mean nothing either */
 		status.offset_ns = INT64_MAX;
+		status.error_growth_ppb = UINT32_MAX;
+	}
 	if (ctl->json) {
 		json = out_json(status_fields, &status);
 		json_object_object_add(json, "counters", out_json(counter_fields, &status));
@@ -268,9 +269,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	} else {
 		code = print_status(ctl, &status);
 	}
-	if (status.role == BERK_ROLE_NONE)
-		fprintf(stderr, "berkctl: no daemon corrects this clock: start berkd "
-			"(sudo systemctl start berkd)\n");
+	ctl_no_daemon(&status);
 	return code;
 }
 

@@ -2,9 +2,11 @@
 #include "out.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <json-c/json.h>
 #include <linux/berk.h>
@@ -71,6 +73,15 @@ static void human_time(char *buf, const char *sign, double ns)
 		snprintf(buf, OUT_VALUE_MAX, fmt, 3, ns / 1e9, "s");
 }
 
+/* Rounded up to the last digit that human_time() shows. */
+static void human_bound(char *buf, double ns)
+{
+	double digit = ns < 1e3 ? 1 : ns < 1e6 ? 10 : ns < 1e9 ? 1e3 : 1e6;
+
+	strcpy(buf, "+-");
+	human_time(buf + 2, "", ceil(ns / digit) * digit);
+}
+
 static void human_age(char *buf, uint64_t ms)
 {
 	if (ms < 1000)
@@ -81,14 +92,31 @@ static void human_age(char *buf, uint64_t ms)
 		snprintf(buf, OUT_VALUE_MAX, "%" PRIu64 " min", ms / 60000);
 }
 
+static void utc(char *buf, int64_t ns)
+{
+	time_t s = ns / 1000000000;
+	int rest = ns % 1000000000;
+	char text[32];
+	struct tm tm;
+
+	if (rest < 0) {
+		rest += 1000000000;
+		s--;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&s, &tm));
+	snprintf(buf, OUT_VALUE_MAX, "%s.%09dZ", text, rest);
+}
+
 static bool is_unknown(const struct out_field *field, union value v)
 {
 	switch (field->type) {
 	case OUT_ID:	return !*v.u64;
 	case OUT_NS:
-	case OUT_DELAY:	return *v.s64 == INT64_MAX;
+	case OUT_DELAY:
+	case OUT_UTC:	return *v.s64 == INT64_MAX;
 	case OUT_BOUND:
 	case OUT_AGE:	return *v.u64 == UINT64_MAX;
+	case OUT_GROWTH: return *v.u32 == UINT32_MAX;
 	default:	return false;
 	}
 }
@@ -112,7 +140,11 @@ static void format_human(char *buf, const struct out_field *field, union value v
 		human_time(buf, "", *v.s64);
 		break;
 	case OUT_BOUND:
-		human_time(buf, "", *v.u64);
+		human_bound(buf, *v.u64);
+		break;
+	case OUT_GROWTH:
+		human_time(buf, "", *v.u32);
+		strcat(buf, "/s");
 		break;
 	case OUT_AGE:
 		human_age(buf, *v.u64);
@@ -143,6 +175,7 @@ static void format_bare(char *buf, enum out_type type, union value v)
 		snprintf(buf, OUT_VALUE_MAX, "%u", *v.u16);
 		break;
 	case OUT_U32:
+	case OUT_GROWTH:
 		snprintf(buf, OUT_VALUE_MAX, "%u", *v.u32);
 		break;
 	case OUT_U64:
@@ -154,6 +187,9 @@ static void format_bare(char *buf, enum out_type type, union value v)
 	case OUT_NS:
 	case OUT_DELAY:
 		snprintf(buf, OUT_VALUE_MAX, "%" PRId64, *v.s64);
+		break;
+	case OUT_UTC:
+		utc(buf, *v.s64);
 		break;
 	case OUT_PPB:
 		snprintf(buf, OUT_VALUE_MAX, "%" PRId32, *v.s32);
@@ -202,6 +238,7 @@ static struct json_object *json_value(const struct out_field *field, const void 
 	case OUT_U16:
 		return json_object_new_int(*v.u16);
 	case OUT_U32:
+	case OUT_GROWTH:
 		return json_object_new_int64(*v.u32);
 	case OUT_U64:
 	case OUT_BOUND:

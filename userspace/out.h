@@ -25,7 +25,9 @@ enum out_type {
 	OUT_S64,	/* int64_t */
 	OUT_NS,		/* int64_t ns, with sign; INT64_MAX = unknown */
 	OUT_DELAY,	/* int64_t ns; INT64_MAX = unknown */
-	OUT_BOUND,	/* uint64_t ns; UINT64_MAX = unknown */
+	OUT_UTC,	/* int64_t ns since 1970, always as ISO 8601; INT64_MAX = unknown */
+	OUT_BOUND,	/* uint64_t ns, shown rounded up; UINT64_MAX = unknown */
+	OUT_GROWTH,	/* uint32_t ppb; UINT32_MAX = unknown */
 	OUT_AGE,	/* uint64_t ms; UINT64_MAX = never */
 	OUT_PPB,	/* int32_t, with sign */
 	OUT_PERCENT,	/* double */

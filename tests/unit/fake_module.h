@@ -27,7 +27,7 @@ static struct {
 	size_t nsamples;
 	struct bnl_event events[20];
 	size_t nevents;
-	int open, conf_set, samples_err;	/* what they answer */
+	int open, status_err, conf_set, samples_err;	/* what they answer */
 	int refuse_peer;			/* the how many-th peer_set from now; 0 = none */
 	unsigned int groups, not_permitted;	/* groups */
 	int changes;
@@ -55,7 +55,7 @@ static UNUSED int fake_status(struct bnl *nl, struct bnl_status *status)
 {
 	(void)nl;
 	*status = module.status;
-	return 0;
+	return module.status_err;
 }
 
 static UNUSED int fake_conf_set(struct bnl *nl, const struct bnl_conf *conf)
@@ -160,25 +160,8 @@ static UNUSED int fake_events(struct bnl *nl, bnl_event_fn *fn, void *arg)
 #define bnl_events_fd fake_events_fd
 #define bnl_events fake_events
 
-/* Not ctl.c's, which opens the real one. */
-struct ctl;
-static bool fake_ctl_open(struct ctl *ctl, unsigned int groups);
-static int fake_ctl_fail(const struct ctl *ctl, int err, const char *what);
-#include "ctl.h"
-#define ctl_open fake_ctl_open
-#define ctl_fail fake_ctl_fail
-
-static bool fake_ctl_open(struct ctl *ctl, unsigned int groups)
-{
-	return fake_open(&ctl->nl, groups) == 0;
-}
-
-static int fake_ctl_fail(const struct ctl *ctl, int err, const char *what)
-{
-	(void)ctl;
-	fprintf(stderr, "failed: %s: %d\n", what, err);
-	return CTL_FAILED;
-}
+/* With this module instead of the real one. */
+#include "ctl.c"
 
 /* What a verb prints. */
 static char *printed, *complained;

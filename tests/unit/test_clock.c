@@ -301,8 +301,6 @@ static void test_rivals(void **state)
 	noticed(&clock, "frequency changed from +5.000 to -3.000 ppm");
 	kernel.now.status |= STA_PLL;
 	noticed(&clock, "PLL");
-	kernel.now.status |= STA_UNSYNC;
-	noticed(&clock, "unsynchronised");
 	kernel.now.tick++;
 	noticed(&clock, "tick");
 	kernel.now.offset = 1234;
@@ -310,6 +308,23 @@ static void test_rivals(void **state)
 	kernel.now.status |= STA_PLL | STA_FREQHOLD;
 	kernel.now.freq++;
 	noticed(&clock, "PLL was on, the frequency was held");
+	/* A step is the servo's to tell. */
+	kernel.now.status |= STA_UNSYNC;
+	noticed(&clock, "");
+	want.synchronised = false;
+	assert_int_equal(clock_set(&clock, &want, &freq), 0);
+	kernel.now.status &= ~STA_UNSYNC;
+	noticed(&clock, "marked synchronised");
+}
+
+static void test_is_synchronised(void **state)
+{
+	(void)state;
+	kernel.now.status = STA_NANO;
+	assert_true(clock_is_synchronised());
+	kernel.now.status |= STA_UNSYNC;
+	assert_false(clock_is_synchronised());
+	assert_int_equal(kernel.writes, 0);
 }
 
 int main(void)
@@ -325,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup(test_huge_error, setup),
 		cmocka_unit_test_setup(test_set_fails, setup),
 		cmocka_unit_test_setup(test_rivals, setup),
+		cmocka_unit_test_setup(test_is_synchronised, setup),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

@@ -32,6 +32,7 @@ static int setup(void **state)
 		.version = "1.2.3", .node_id = 0xff, .port = 5525,
 		.state = BERK_STATE_SYNCHRONISED, .role = BERK_ROLE_MASTER,
 		.offset_ns = 350, .error_bound_ns = UINT64_MAX, .round_age_ms = 20,
+		.error_growth_ppb = 300, .void_after_ms = 5000,
 	};
 	module.status.counters[BERK_CNT_REJECTED] = 7;
 	add_peer("192.0.2.1");
@@ -109,17 +110,23 @@ static void test_status(void **state)
 {
 	(void)state;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
-	assert_non_null(strstr(printed, "state        synchronised\n"));
-	assert_non_null(strstr(printed, "offset       -\nerror bound  -\n"));
+	assert_non_null(strstr(printed, "state         synchronised\n"));
+	assert_non_null(strstr(printed, "offset        -\nerror bound   -\n"
+			       "error growth  -\nvoid after    5.0 s\n"));
 	assert_non_null(strstr(printed, "\n\nrejected  7\n\naddress "));
 	assert_null(strstr(printed, "probes tx"));
 	assert_string_equal(complained, "");
 	module.status.error_bound_ns = 1500;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
-	assert_non_null(strstr(printed, "offset       +350 ns\nerror bound  1.50 us\n"));
+	assert_non_null(strstr(printed, "offset        +350 ns\nerror bound   +-1.50 us\n"
+			       "error growth  300 ns/s\nvoid after    5.0 s\n"));
 	module.status.role = BERK_ROLE_NONE;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
 	assert_non_null(strstr(complained, "start berkd"));
+	module.status_err = -EPROTO;
+	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_FAILED);
+	assert_string_equal(printed, "");
+	assert_string_equal(complained, "berkctl: reading the status: the reason\n");
 }
 
 static void test_status_json(void **state)
@@ -135,6 +142,8 @@ static void test_status_json(void **state)
 	assert_string_equal(json_object_get_string(json_object_object_get(parsed, "role")),
 			    "master");
 	assert_null(json_object_object_get(parsed, "error_bound_ns"));
+	assert_null(json_object_object_get(parsed, "error_growth_ppb"));
+	assert_int_equal(json_object_get_int(json_object_object_get(parsed, "void_after_ms")), 5000);
 	json_object_put(parsed);
 }
 

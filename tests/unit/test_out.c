@@ -14,9 +14,9 @@ struct everything {
 	char text[16];
 	uint64_t id;
 	uint16_t port;
-	uint32_t count, ifindex;
+	uint32_t count, ifindex, growth_ppb;
 	uint64_t big, bound_ns, age_ms;
-	int64_t number, offset_ns, delay_ns;
+	int64_t number, offset_ns, delay_ns, time_ns;
 	int32_t freq_ppb;
 	double loss_percent;
 	union node_addr addr;
@@ -29,6 +29,7 @@ struct everything {
 static const struct out_field fields[] = {
 	F(text, OUT_TEXT), F(id, OUT_ID), F(port, OUT_U16), F(count, OUT_U32), F(big, OUT_U64),
 	F(number, OUT_S64), F(offset_ns, OUT_NS), F(delay_ns, OUT_DELAY), F(bound_ns, OUT_BOUND),
+	F(growth_ppb, OUT_GROWTH), F(time_ns, OUT_UTC),
 	F(age_ms, OUT_AGE), F(freq_ppb, OUT_PPB), F(loss_percent, OUT_PERCENT),
 	F(addr, OUT_ADDR), F(ifindex, OUT_DEVICE), F(state, OUT_STATE), F(role, OUT_ROLE), { 0 }
 };
@@ -39,6 +40,7 @@ static struct everything sample(void)
 		.text = "a \"b\"\\\x01", .id = 0xab, .port = 65535, .count = UINT32_MAX,
 		.big = UINT64_MAX, .bound_ns = 1500, .age_ms = 61000, .number = INT64_MIN,
 		.offset_ns = -350, .delay_ns = 102270, .freq_ppb = -12345, .loss_percent = 12.5,
+		.growth_ppb = 2345, .time_ns = 1795429825000000007,
 		.ifindex = if_nametoindex("lo"), .state = BERK_STATE_HOLDOVER,
 		.role = BERK_ROLE_MASTER,
 	};
@@ -49,7 +51,8 @@ static struct everything sample(void)
 
 static struct everything unknown(void)
 {
-	return (struct everything){ .bound_ns = UINT64_MAX, .age_ms = UINT64_MAX,
+	return (struct everything){ .bound_ns = UINT64_MAX, .growth_ppb = UINT32_MAX,
+				    .time_ns = INT64_MAX, .age_ms = UINT64_MAX,
 				    .offset_ns = INT64_MAX, .delay_ns = INT64_MAX,
 				    .state = 99, .role = 99 };
 }
@@ -95,6 +98,43 @@ static void test_units(void **state)
 	assert_string_equal(out_value(buf, &age, &ms, OUT_HUMAN), "60 min");
 }
 
+/* Never shown smaller than it is. */
+static void test_bound(void **state)
+{
+	static const struct out_field field = { "x", OUT_BOUND, 0 };
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} cases[] = {
+		{ 0, "+-0 ns" }, { 999, "+-999 ns" }, { 1001, "+-1.01 us" }, { 12300, "+-12.30 us" },
+		{ 12301, "+-12.31 us" }, { 1000001, "+-1.001 ms" }, { 1000000001, "+-1.001 s" },
+		{ UINT64_MAX, "-" },
+	};
+	char buf[OUT_VALUE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(out_value(buf, &field, &cases[i].ns, OUT_HUMAN), cases[i].text);
+}
+
+static void test_utc(void **state)
+{
+	static const struct out_field field = { "x", OUT_UTC, 0 };
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
+		{ 0, "1970-01-01T00:00:00.000000000Z" }, { -1, "1969-12-31T23:59:59.999999999Z" },
+		{ INT64_MAX - 1, "2262-04-11T23:47:16.854775806Z" },
+		{ INT64_MIN, "1677-09-21T00:12:43.145224192Z" }, { INT64_MAX, "-" },
+	};
+	char buf[OUT_VALUE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(out_value(buf, &field, &cases[i].ns, OUT_BARE), cases[i].text);
+}
+
 static void test_record(void **state)
 {
 	struct everything e = sample();
@@ -113,7 +153,9 @@ static void test_record(void **state)
 		"number   -9223372036854775808\n"
 		"offset   -350 ns\n"
 		"delay    102.27 us\n"
-		"bound    1.50 us\n"
+		"bound    +-1.50 us\n"
+		"growth   2.35 us/s\n"
+		"time     2026-11-23T10:30:25.000000007Z\n"
 		"age      61.0 s\n"
 		"freq     -12.345 ppm\n"
 		"loss     12.5 %\n"
@@ -137,9 +179,9 @@ static void test_tab_separated(void **state)
 	out_row(file, fields, &e);
 	fclose(file);
 	assert_string_equal(text,
-		"text\tid\tport\tcount\tbig\tnumber\toffset_ns\tdelay_ns\tbound_ns\tage_ms\t"
-		"freq_ppb\tloss_percent\taddr\tifindex\tstate\trole\n"
-		"\t-\t0\t0\t0\t0\t-\t-\t-\t-\t0\t0.000\tany\tany\t?\t?\n");
+		"text\tid\tport\tcount\tbig\tnumber\toffset_ns\tdelay_ns\tbound_ns\tgrowth_ppb\t"
+		"time_ns\tage_ms\tfreq_ppb\tloss_percent\taddr\tifindex\tstate\trole\n"
+		"\t-\t0\t0\t0\t0\t-\t-\t-\t-\t-\t-\t0\t0.000\tany\tany\t?\t?\n");
 	file = memory();
 	out_pairs(file, fields + 1, &e);
 	fclose(file);
@@ -201,7 +243,10 @@ static void test_json(void **state)
 		assert_int_equal(json_object_get_int(get(json, "freq_ppb")), -12345);
 		assert_true(json_object_get_double(get(json, "loss_percent")) == 12.5);
 		assert_string_equal(json_object_get_string(get(json, "state")), "holdover");
-		assert_int_equal(json_object_object_length(json), 16);
+		assert_int_equal(json_object_get_int(get(json, "growth_ppb")), 2345);
+		assert_string_equal(json_object_get_string(get(json, "time_ns")),
+				    "2026-11-23T10:30:25.000000007Z");
+		assert_int_equal(json_object_object_length(json), 18);
 		json_object_put(json);
 	}
 }
@@ -217,6 +262,8 @@ static void test_json_unknown(void **state)
 	assert_null(get(json, "delay_ns"));
 	assert_null(get(json, "bound_ns"));
 	assert_null(get(json, "age_ms"));
+	assert_null(get(json, "growth_ppb"));
+	assert_null(get(json, "time_ns"));
 	assert_string_equal(json_object_get_string(get(json, "addr")), "any");
 	json_object_put(json);
 	free(text);
@@ -227,6 +274,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_utc),
 		cmocka_unit_test(test_record),
 		cmocka_unit_test(test_tab_separated),
 		cmocka_unit_test(test_table),
