@@ -6,6 +6,7 @@ A test takes the Lab, returns its figures, or raises LabError with the reason.
 """
 
 import collections
+import json
 import re
 import time
 
@@ -76,6 +77,20 @@ def kill_master(lab):
     lab.instant()
 
 
+def now(g):
+    """Exit status and answer of berkctl now."""
+    status, out = g.sh("berkctl now --json 2>/dev/null", check=False)
+    return status, json.loads(out)
+
+
+def check_interval(g, answer):
+    """As wide as the bound that it claims, and around this machine's clock."""
+    width, bound = answer["latest_ns"] - answer["earliest_ns"], answer["error_bound_ns"]
+    want(0 < width <= 2 * bound and 0 < answer["void_after_ms"], f"{g.name}: {answer}")
+    _, later = now(g)
+    want(later["latest_ns"] > answer["latest_ns"], f"{g.name}: {answer}, then {later}")
+
+
 # --- tests
 
 @test
@@ -91,6 +106,9 @@ def convergence(lab):
         row = lab.instant()
         off = abs(row.ahead_ns[g.index] - row.mean_ns(lab.all))
         want(off < bound + 1000, f"{g.name} is {off:.0f} ns off and claims {bound}")
+        status, answer = now(g)
+        want(status == 0 and answer["state"] == "synchronised", f"{g.name}: {status}, {answer}")
+        check_interval(g, answer)
     return f"below 1 ms after {after:.1f} s, then at most {worst:.0f} us"
 
 
@@ -129,6 +147,8 @@ def stepped_by_hand(lab):
         news = "\n".join(g.log().splitlines()[lines:])
         said = re.search(r"stepped this clock by ([-+][\d.]+) s", news)
         want(said and abs(float(said[1]) - step) < 0.01, f"{g.name} said of {step:+d} s: {news!r}")
+        want(news.count(" stepped this clock by") == 1 and "another program" not in news,
+             f"{g.name} said more than once of {step:+d} s: {news!r}")
         figures.append(f"{g.name} {step:+d} s mended in {after:.1f} s")
     return ", ".join(figures)
 
@@ -142,11 +162,51 @@ def daemon_killed(lab):
     g.stop_berkd("KILL")
     status = g.sh("cat /sys/kernel/berk/state /sys/kernel/berk/role").split()
     want(status == ["unsynchronised", "none"], f"status after kill -9: {status}")
+    want(g.number("error_bound_ns") == 2**64 - 1 and g.number("void_after_ms") == 0,
+         "the bound survived kill -9")
+    status, answer = now(g)
+    want(status == 3 and answer["earliest_ns"] is None, f"now after kill -9: {status}, {answer}")
     _, worst = lab.hold(GOOD_US, 5, PATIENCE, members=[0, 1])
     g.sh("agent step 0.7")
     start_node(g)
     after, _ = lab.hold(GOOD_US, 3, PATIENCE)
     return f"others within {worst:.0f} us, back after {after:.1f} s"
+
+
+@test
+def holdover(lab):
+    """Without a master the bounds go on growing and stay true; scripts are told."""
+    in_sync(lab)
+    kill_master(lab)
+    slaves = lab.guest[1:]
+    first = []
+    for g in slaves:
+        g.wait("holdover", PATIENCE, lambda g=g: g.berk().get("state") == "holdover")
+        status, answer = now(g)
+        want(status == 3 and answer["state"] == "holdover", f"{g.name}: {status}, {answer}")
+        check_interval(g, answer)
+        first.append(g.berkctl())
+    for g, was in zip(slaves, first):
+        # By what the growth makes of 3 s: the daemon says the same as the module.
+        enough = was["error_bound_ns"] + 3 * was["error_growth_ppb"]
+        g.wait("bound grown", PATIENCE, lambda g=g: g.number("error_bound_ns") >= enough)
+        same = 0
+        for _ in range(20):
+            old, new = g.berkctl(), g.berkctl()
+            ms = old["void_after_ms"] - new["void_after_ms"] - 1
+            if ms >= 0:	# of one publication
+                grown = new["error_bound_ns"] - old["error_bound_ns"]
+                # Each bound is rounded up for itself.
+                want((grown + 1) * 1000 >= ms * new["error_growth_ppb"], f"{g.name}: {old}, {new}")
+                same += 1
+        want(same, f"{g.name} publishes all the time")
+        row = lab.instant()
+        off = abs(row.ahead_ns[g.index] - row.mean_ns(lab.all))
+        want(off < g.number("error_bound_ns") + 1000, f"{g.name} is {off:.0f} ns off")
+    start_node(lab.guest[0], [g.ip for g in slaves])
+    after, _ = lab.hold(GOOD_US, 3, PATIENCE)
+    return (", ".join(f"{g.name} grew by {s['error_growth_ppb']} ppb" for g, s in
+                      zip(slaves, first)) + f"; back after {after:.1f} s")
 
 
 @test
