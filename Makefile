@@ -89,6 +89,7 @@ install-test: ## make install, and DKMS for both kernels, in a scratch tree (roo
 	@tests/install
 
 -include tests/vm/vm.mk
+-include tests/sim/sim.mk
 
 test: deps ## all tests: unit, kunit, install-test, vm (root)
 	@tests/run

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * metrics: what an observer of the true clocks sees
+ *
+ * The spread is over all machines that run with their daemons. The group's time
+ * is the mean of the clocks that say they are synchronised, those hit by a fault
+ * left out; if there is none, of those in holdover.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define MOVED_FOR (60 * SIM_S)	/* after a fault */
+#define RATE_OVER (100 * SIM_S)
+#define LIMITS 3
+
+static const double limits[LIMITS] = { 100e3, 10e3, 1e3 };	/* ns */
+
+struct metrics {
+	const struct scenario *s;
+	struct world *w;
+	FILE *csv;
+	int64_t looked;
+	double *offset;		/* of the clocks that count, else NAN */
+
+	struct hist spread, width, round_trip;
+	double spread_max;
+	int64_t last_above[LIMITS], last_action;
+	double *square;		/* sum by node, from the mean */
+	uint64_t *squares;
+	uint64_t packets;	/* before settling */
+	double moved;
+	double *seen;		/* offsets after faults, look by look */
+	size_t n_seen;
+	struct set hit;		/* by faults */
+
+	int64_t rate_since;
+	int rate_nodes;
+	double rate_clocks, rate_crystals, rate_error;
+
+	uint64_t bounds, true_bounds;
+	double worst_bound;
+	char note[120];
+};
+
+/* --- the table of figures */
+
+static double running_time(const struct metrics *m)
+{
+	return (double)(m->w->now - m->s->settle) * 1e-9;
+}
+
+static double since(const struct metrics *m, int i, int64_t start)
+{
+	if (m->last_above[i] >= m->looked)
+		return INFINITY;
+	return m->last_above[i] < start ? 0 : (double)(m->last_above[i] + SIM_LOOK - start) * 1e-9;
+}
+
+static double recovery(const struct metrics *m, int i)
+{
+	return m->last_action < 0 ? NAN : since(m, i, m->last_action);
+}
+
+static double get_p50(const struct metrics *m)
+{
+	return hist_quantile(&m->spread, 0.5) * 1e-3;
+}
+
+static double get_p99(const struct metrics *m)
+{
+	return hist_quantile(&m->spread, 0.99) * 1e-3;
+}
+
+static double get_max(const struct metrics *m)
+{
+	return m->spread_max * 1e-3;
+}
+
+double metrics_rms(const struct metrics *m, int host)
+{
+	return sqrt(m->square[host] / (double)m->squares[host]) * 1e-3;
+}
+
+static double get_rms(const struct metrics *m)
+{
+	double worst = NAN;
+
+	for (int i = 0; i < m->s->n; i++)
+		worst = fmax(worst, metrics_rms(m, i));
+	return worst;
+}
+
+static double get_to_100(const struct metrics *m)
+{
+	return since(m, 0, 0);
+}
+
+static double get_to_10(const struct metrics *m)
+{
+	return since(m, 1, 0);
+}
+
+static double get_to_1(const struct metrics *m)
+{
+	return since(m, 2, 0);
+}
+
+static double get_recover_100(const struct metrics *m)
+{
+	return recovery(m, 0);
+}
+
+static double get_recover_10(const struct metrics *m)
+{
+	return recovery(m, 1);
+}
+
+static double get_recover_1(const struct metrics *m)
+{
+	return recovery(m, 2);
+}
+
+static double get_rate(const struct metrics *m)
+{
+	return m->rate_error * 1e-3;
+}
+
+static double get_coverage(const struct metrics *m)
+{
+	return m->bounds ? 100 * (double)m->true_bounds / (double)m->bounds : NAN;
+}
+
+static double get_width(const struct metrics *m)
+{
+	return hist_quantile(&m->width, 0.5) * 1e-3;
+}
+
+static double get_excess(const struct metrics *m)
+{
+	return get_width(m) - 0.5 * hist_quantile(&m->round_trip, 0.5) * 1e-3;
+}
+
+static double get_packets(const struct metrics *m)
+{
+	return (double)(m->w->packets - m->packets) / running_time(m) / m->s->n;
+}
+
+static double get_moved(const struct metrics *m)
+{
+	return m->moved * 1e-3;
+}
+
+static double get_steps(const struct metrics *m)
+{
+	int steps = 0;
+
+	for (int i = 0; i < m->s->n; i++)
+		steps += m->w->host[i].steps;
+	return steps;
+}
+
+static double get_backward(const struct metrics *m)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < m->s->n; i++)
+		if (m->w->host[i].backward > most)
+			most = m->w->host[i].backward;
+	return (double)most * 1e-3;
+}
+
+static const struct {
+	const char *name;
+	enum metric_unit unit;
+	double (*get)(const struct metrics *m);
+} table[] = {
+	{ "spread_p50", METRIC_US, get_p50 },
+	{ "spread_p99", METRIC_US, get_p99 },
+	{ "spread_max", METRIC_US, get_max },
+	{ "rms", METRIC_US, get_rms },			/* of the worst node */
+	{ "to_100us", METRIC_S, get_to_100 },		/* spread, for good */
+	{ "to_10us", METRIC_S, get_to_10 },
+	{ "to_1us", METRIC_S, get_to_1 },
+	{ "recover_100us", METRIC_S, get_recover_100 },	/* after the last that happened */
+	{ "recover_10us", METRIC_S, get_recover_10 },
+	{ "recover_1us", METRIC_S, get_recover_1 },
+	{ "rate_error", METRIC_PPM, get_rate },		/* of the group, from the crystals' mean */
+	{ "coverage", METRIC_PERCENT, get_coverage },	/* how often a bound was true */
+	{ "width", METRIC_US, get_width },		/* median half-width of the bound */
+	{ "excess", METRIC_US, get_excess },		/* that minus half the median round trip */
+	{ "packets", METRIC_COUNT, get_packets },	/* sent per s and node */
+	{ "moved", METRIC_US, get_moved },		/* the others, by the faults */
+	{ "steps", METRIC_COUNT, get_steps },		/* once synchronised */
+	{ "backward", METRIC_US, get_backward },	/* the longest of those */
+};
+
+size_t metrics_count(void)
+{
+	return sizeof(table) / sizeof(*table);
+}
+
+size_t metrics_find(const char *name)
+{
+	size_t i = 0;
+
+	while (i < metrics_count() && strcmp(table[i].name, name))
+		i++;
+	return i;
+}
+
+const char *metrics_name(size_t i)
+{
+	return table[i].name;
+}
+
+enum metric_unit metrics_unit(size_t i)
+{
+	return table[i].unit;
+}
+
+double metrics_value(const struct metrics *m, size_t i)
+{
+	return table[i].get(m);
+}
+
+const char *metrics_note(const struct metrics *m)
+{
+	return m->note;
+}
+
+/* --- looking */
+
+static void on_exchange(struct world *w, const struct berk_sample *s)
+{
+	struct metrics *m = w->arg;
+
+	if (w->now >= m->s->settle && !s->flags)
+		hist_add(&m->round_trip, (double)(s->t4.raw_ns - s->t1.raw_ns -
+						  (s->t3.raw_ns - s->t2.raw_ns)));
+}
+
+struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv)
+{
+	struct metrics *m = world_alloc(NULL, 1, sizeof(*m));
+	size_t n = (size_t)s->n;
+
+	*m = (struct metrics){ .s = s, .w = w, .csv = csv, .last_action = -1, .moved = NAN,
+			       .rate_error = NAN, .worst_bound = -INFINITY };
+	m->offset = world_alloc(NULL, n, sizeof(double));
+	m->square = memset(world_alloc(NULL, n, sizeof(double)), 0, n * sizeof(double));
+	m->squares = memset(world_alloc(NULL, n, sizeof(uint64_t)), 0, n * sizeof(uint64_t));
+	for (int k = 0; k < LIMITS; k++)
+		m->last_above[k] = -1;
+	for (size_t i = 0; i < s->n_actions; i++) {
+		const struct action *a = &s->action[i];
+
+		if (a->at > m->last_action)
+			m->last_action = a->at;
+		for (size_t k = 0; a->fault && k < sizeof(m->hit.bits) / sizeof(*m->hit.bits); k++)
+			m->hit.bits[k] |= a->a.bits[k] | a->b.bits[k];
+	}
+	w->arg = m;
+	w->on_exchange = on_exchange;
+	return m;
+}
+
+void metrics_free(struct metrics *m)
+{
+	if (!m)
+		return;
+	free(m->offset);
+	free(m->square);
+	free(m->squares);
+	free(m->seen);
+	free(m);
+}
+
+static bool counts(const struct host *h)
+{
+	return h->up && h->node && !h->paused;
+}
+
+/* Returns the spread, ns; the mean of the clocks in *mean. */
+static double look_at_clocks(struct metrics *m, double *mean)
+{
+	double low = INFINITY, high = -INFINITY, sum = 0;
+	int n = 0;
+
+	for (int i = 0; i < m->s->n; i++) {
+		struct host *h = &m->w->host[i];
+		double off = vclock_offset(&h->clock, m->w->now);
+
+		m->offset[i] = counts(h) ? off : NAN;
+		if (!counts(h))
+			continue;
+		low = fmin(low, off);
+		high = fmax(high, off);
+		sum += off;
+		n++;
+	}
+	*mean = sum / n;
+	return n ? high - low : 0;
+}
+
+static void look_at_spread(struct metrics *m, double spread, double mean)
+{
+	for (int k = 0; k < LIMITS; k++)
+		if (spread >= limits[k])
+			m->last_above[k] = m->w->now;
+	if (m->w->now < m->s->settle)
+		return;
+	hist_add(&m->spread, spread);
+	m->spread_max = fmax(m->spread_max, spread);
+	for (int i = 0; i < m->s->n; i++)
+		if (!isnan(m->offset[i])) {
+			m->square[i] += (m->offset[i] - mean) * (m->offset[i] - mean);
+			m->squares[i]++;
+		}
+}
+
+/* The mean clock against true time, minus the same of the crystals, window by window. */
+static void look_at_rate(struct metrics *m, double mean)
+{
+	double crystals = 0, ppb;
+	int n = 0;
+
+	for (int i = 0; i < m->s->n; i++)
+		if (!isnan(m->offset[i])) {
+			crystals += osc_phase(&m->w->host[i].clock.osc, m->w->now);
+			n++;
+		}
+	if (m->w->now < m->s->settle)
+		return;
+	if (m->rate_nodes == n && m->w->now - m->rate_since < RATE_OVER)
+		return;
+	crystals /= n;
+	ppb = ((mean - m->rate_clocks) - (crystals - m->rate_crystals)) /
+	      ((double)(m->w->now - m->rate_since) * 1e-9);
+	if (m->rate_nodes == n)
+		m->rate_error = fmax(m->rate_error, fabs(ppb));
+	m->rate_since = m->w->now;
+	m->rate_nodes = n;
+	m->rate_clocks = mean;
+	m->rate_crystals = crystals;
+}
+
+static bool was_hit(const struct metrics *m, int i)
+{
+	for (size_t k = 0; k < m->s->n_actions; k++) {
+		const struct action *a = &m->s->action[k];
+
+		if (a->fault && a->at >= 0 && a->at <= m->w->now &&
+		    (set_has(&a->a, i) || set_has(&a->b, i)))
+			return true;
+	}
+	return false;
+}
+
+static double group_time(struct metrics *m, enum berk_state state)
+{
+	double sum = 0;
+	int n = 0;
+
+	for (int i = 0; i < m->s->n; i++)
+		if (!isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state &&
+		    !was_hit(m, i)) {
+			sum += m->offset[i];
+			n++;
+		}
+	return n ? sum / n : NAN;
+}
+
+static void look_at_bound(struct metrics *m, int i, double group)
+{
+	double bound = host_bound(m->w, &m->w->host[i]);
+	double error = fabs(m->offset[i] - group);
+
+	if (bound == INFINITY)
+		return;
+	m->bounds++;
+	m->true_bounds += error <= bound;
+	if (error > bound && !m->note[0])
+		snprintf(m->note, sizeof(m->note), "at %.1f s node %d was off by %.3f us, its bound "
+			 "%.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, bound * 1e-3);
+	m->worst_bound = fmax(m->worst_bound, error - bound);
+	if (m->w->now >= m->s->settle)
+		hist_add(&m->width, bound);
+}
+
+static void look_at_bounds(struct metrics *m)
+{
+	double group = group_time(m, BERK_STATE_SYNCHRONISED);
+
+	if (isnan(group))
+		group = group_time(m, BERK_STATE_HOLDOVER);
+	for (int i = 0; i < m->s->n; i++)
+		if (!isnan(m->offset[i]) && !isnan(group))
+			look_at_bound(m, i, group);
+}
+
+/* For the comparison with a run without faults. */
+static void remember(struct metrics *m)
+{
+	bool soon = false;
+
+	for (size_t k = 0; k < m->s->n_actions; k++)
+		soon |= m->s->action[k].fault && m->w->now > m->s->action[k].at &&
+			m->w->now <= m->s->action[k].at + MOVED_FOR;
+	if (!soon)
+		return;
+	m->seen = world_alloc(m->seen, m->n_seen + (size_t)m->s->n, sizeof(double));
+	for (int i = 0; i < m->s->n; i++)
+		m->seen[m->n_seen++] = set_has(&m->hit, i) ? NAN : m->offset[i];
+}
+
+static void write_csv(struct metrics *m, double spread, double mean)
+{
+	fprintf(m->csv, "%.1f,%.4f", (double)m->w->now * 1e-9, spread * 1e-3);
+	for (int i = 0; i < m->s->n; i++)
+		if (isnan(m->offset[i]))
+			fprintf(m->csv, ",");
+		else
+			fprintf(m->csv, ",%.4f", (m->offset[i] - mean) * 1e-3);
+	fputc('\n', m->csv);
+}
+
+static void look(struct metrics *m)
+{
+	double mean, spread = look_at_clocks(m, &mean);
+
+	look_at_spread(m, spread, mean);
+	look_at_rate(m, mean);
+	look_at_bounds(m);
+	remember(m);
+	if (m->csv)
+		write_csv(m, spread, mean);
+	if (m->looked < m->s->settle && m->w->now >= m->s->settle)
+		m->packets = m->w->packets;
+	m->looked = m->w->now;
+}
+
+void metrics_run(struct metrics *m, int64_t until)
+{
+	if (m->csv) {
+		fprintf(m->csv, "t_s,spread_us");
+		for (int i = 0; i < m->s->n; i++)
+			fprintf(m->csv, ",offset%d_us", i);
+		fputc('\n', m->csv);
+	}
+	for (int64_t t = 0; t <= until; t += SIM_LOOK) {
+		world_run(m->w, t);
+		look(m);
+	}
+}
+
+void metrics_compare(struct metrics *m, const struct metrics *twin)
+{
+	for (size_t i = 0; i < m->n_seen && i < twin->n_seen; i++)
+		m->moved = fmax(m->moved, fabs(m->seen[i] - twin->seen[i]));
+}
