@@ -17,7 +17,7 @@ static u64 grown(u64 bound, u32 growth, u64 age_ns)
 	return s.error_bound_ns;
 }
 
-static void status_bound_grows(struct kunit *test)
+static void bound_grows(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, 1500, grown(1500, 0, 0));
 	KUNIT_EXPECT_EQ(test, 1500, grown(1500, 0, 3600 * SECOND));
@@ -28,7 +28,7 @@ static void status_bound_grows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, grown(0, 1, SECOND));
 }
 
-static void status_bound_saturates(struct kunit *test)
+static void bound_saturates(struct kunit *test)
 {
 	const u64 longest = (u64)U32_MAX * NSEC_PER_MSEC - 1;
 
@@ -56,7 +56,7 @@ static const struct berk_status published = {
 	.portid = PORTID,
 };
 
-static void status_ages(struct kunit *test)
+static void ages(struct kunit *test)
 {
 	struct berk_net *bn = new_net(test);
 	struct berk_status s;
@@ -95,7 +95,7 @@ static void expect_void(struct kunit *test, struct berk_net *bn)
 	KUNIT_EXPECT_EQ(test, 0, s.valid_ms);
 }
 
-static void status_ends(struct kunit *test)
+static void ends(struct kunit *test)
 {
 	struct berk_status at_once = published;
 	struct berk_net *bn = new_net(test);
@@ -117,10 +117,10 @@ static void status_ends(struct kunit *test)
 }
 
 static struct kunit_case status_cases[] = {
-	KUNIT_CASE(status_bound_grows),
-	KUNIT_CASE(status_bound_saturates),
-	KUNIT_CASE(status_ages),
-	KUNIT_CASE(status_ends),
+	KUNIT_CASE(bound_grows),
+	KUNIT_CASE(bound_saturates),
+	KUNIT_CASE(ages),
+	KUNIT_CASE(ends),
 	{}
 };
 
