@@ -3,8 +3,10 @@
  * metrics: what an observer of the true clocks sees
  *
  * The spread is over all machines that run with their daemons. The group's time
- * is the mean of the clocks that say they are synchronised, those hit by a fault
- * left out; if there is none, of those in holdover.
+ * is the mean of its members' clocks: of those that say they are synchronised; if
+ * there is none, of those in holdover. Left out are those that were hit by a
+ * fault, and those that are still on their way to the others, which shows in a
+ * bound much wider than the median.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #define MOVED_FOR (60 * SIM_S)	/* after a fault */
 #define RATE_OVER (100 * SIM_S)
 #define LIMITS 3
+#define ON_ITS_WAY 3	/* times the median bound */
 
 static const double limits[LIMITS] = { 100e3, 10e3, 1e3 };	/* ns */
 
@@ -40,8 +43,8 @@ struct metrics {
 	int rate_nodes;
 	double rate_clocks, rate_crystals, rate_error;
 
+	double *bound, *sorted;
 	uint64_t bounds, true_bounds;
-	double worst_bound;
 	char note[120];
 };
 
@@ -248,8 +251,10 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 	size_t n = (size_t)s->n;
 
 	*m = (struct metrics){ .s = s, .w = w, .csv = csv, .last_action = -1, .moved = NAN,
-			       .rate_error = NAN, .worst_bound = -INFINITY };
+			       .rate_error = NAN };
 	m->offset = world_alloc(NULL, n, sizeof(double));
+	m->bound = world_alloc(NULL, n, sizeof(double));
+	m->sorted = world_alloc(NULL, n, sizeof(double));
 	m->square = memset(world_alloc(NULL, n, sizeof(double)), 0, n * sizeof(double));
 	m->squares = memset(world_alloc(NULL, n, sizeof(uint64_t)), 0, n * sizeof(uint64_t));
 	for (int k = 0; k < LIMITS; k++)
@@ -274,6 +279,8 @@ void metrics_free(struct metrics *m)
 	free(m->offset);
 	free(m->square);
 	free(m->squares);
+	free(m->bound);
+	free(m->sorted);
 	free(m->seen);
 	free(m);
 }
@@ -359,41 +366,62 @@ static bool was_hit(const struct metrics *m, int i)
 	return false;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static bool is_member(struct metrics *m, int i, enum berk_state state)
+{
+	return !isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state && !was_hit(m, i);
+}
+
+/* NAN: there is no such group. */
 static double group_time(struct metrics *m, enum berk_state state)
 {
-	double sum = 0;
+	double sum = 0, median;
+	size_t members = 0;
 	int n = 0;
 
 	for (int i = 0; i < m->s->n; i++)
-		if (!isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state &&
-		    !was_hit(m, i)) {
+		if (is_member(m, i, state))
+			m->sorted[members++] = m->bound[i];
+	if (!members)
+		return NAN;
+	qsort(m->sorted, members, sizeof(double), by_size);
+	median = m->sorted[members / 2];
+	for (int i = 0; i < m->s->n; i++)
+		if (is_member(m, i, state) && m->bound[i] <= ON_ITS_WAY * median) {
 			sum += m->offset[i];
 			n++;
 		}
-	return n ? sum / n : NAN;
+	return sum / n;
 }
 
 static void look_at_bound(struct metrics *m, int i, double group)
 {
-	double bound = host_bound(m->w, &m->w->host[i]);
 	double error = fabs(m->offset[i] - group);
 
-	if (bound == INFINITY)
+	if (m->bound[i] == INFINITY)
 		return;
 	m->bounds++;
-	m->true_bounds += error <= bound;
-	if (error > bound && !m->note[0])
+	m->true_bounds += error <= m->bound[i];
+	if (error > m->bound[i] && !m->note[0])
 		snprintf(m->note, sizeof(m->note), "at %.1f s node %d was off by %.3f us, its bound "
-			 "%.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, bound * 1e-3);
-	m->worst_bound = fmax(m->worst_bound, error - bound);
+			 "%.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
 	if (m->w->now >= m->s->settle)
-		hist_add(&m->width, bound);
+		hist_add(&m->width, m->bound[i]);
 }
 
 static void look_at_bounds(struct metrics *m)
 {
-	double group = group_time(m, BERK_STATE_SYNCHRONISED);
+	double group;
 
+	for (int i = 0; i < m->s->n; i++)
+		m->bound[i] = host_bound(m->w, &m->w->host[i]);
+	group = group_time(m, BERK_STATE_SYNCHRONISED);
 	if (isnan(group))
 		group = group_time(m, BERK_STATE_HOLDOVER);
 	for (int i = 0; i < m->s->n; i++)
@@ -458,6 +486,6 @@ void metrics_run(struct metrics *m, int64_t until)
 
 void metrics_compare(struct metrics *m, const struct metrics *twin)
 {
-	for (size_t i = 0; i < m->n_seen && i < twin->n_seen; i++)
-		m->moved = fmax(m->moved, fabs(m->seen[i] - twin->seen[i]));
+	for (size_t k = 0; k < m->n_seen && k < twin->n_seen; k++)
+		m->moved = fmax(m->moved, fabs(m->seen[k] - twin->seen[k]));
 }
