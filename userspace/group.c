@@ -45,7 +45,7 @@ void group_fill(struct node *node)
 			.eligible = peer->standing.status == PEER_MEMBER,
 			.offset_ns = offset_at_own(m, peer),
 			.sigma_ns = t->sigma_ns,
-			.bound_ns = t->delay_ns / 2,
+			.bound_ns = t->bound_ns,
 			.rate_ppb = t->rate_ppb,
 			.rate_sigma_ppb = t->rate_sigma_ppb,
 		};

@@ -1,38 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * track: estimates one peer's phase and rate from the delays of both
- * directions, kept apart
- *
- * For symmetric exponential delays (min u - min v) / 2 is the maximum
- * likelihood estimator of the phase (Jeske, IEEE Trans. Commun. 53(1), 2005).
- * Minima over a long window are the most precise but need the rate to bring
- * old points to the present. So a Kalman filter over the minima of single
- * rounds gives a first opinion of the rate, and the likelihood of all delays
- * of the window weighs the rates near it.
- */
+/* track: samples of one peer, and what changes behind them; see track.h, window.c, wander.c */
 #include <math.h>
 #include <string.h>
 
 #include "track.h"
 
 #define RATE_SIGMA_START	100e3	/* ppb: any crystal in use */
-#define STAMP_VAR	(30.0 * 30.0)	/* ns^2: of a stamp, however short the delay */
-#define SPREAD_MIN	20.0		/* ns */
 #define OUTLIER		5.0		/* sigmas */
-#define SPREAD_ROUNDS	32		/* over which the spread is averaged */
 #define EXACT_MEMORY	16000000000LL	/* ns: soft stamps are ignored for so long */
 #define CONTRADICTION	1e6		/* ns beyond what the round trip allows */
 #define STAMP_SLACK	1000	/* ns: of stamps on a way without delay */
 #define CRYSTAL_PART	1000	/* no crystals differ by more than one part in that */
 #define SLOPE_MAX	2e6	/* ppb: no clock slews faster */
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
-#define SLACK		0.7		/* sigmas of wander that age costs a point */
-#define RATES		8		/* candidates on either side, up to 3 sigma */
-#define ZOOM		4		/* how much closer they are moved together */
-#define ZOOMS		10		/* at most */
-
-/* Typical quartz without an oven: 3 ppb per sqrt(s). */
-static const struct kalman_noise noise = { .white_fm = 1, .random_walk = 9 };
+#define CHANGE		8.0		/* sigmas: it must be rarer than once a month */
+#define RECENT		24	/* newest points, among which a change of the path is looked for */
+#define REFERENCE	4	/* times as many points, the compared ones among them */
+#define TIGHT		3.0	/* spreads: delays further apart say little of the path */
 
 static double seconds(int64_t ns)
 {
@@ -44,7 +28,7 @@ void track_init(struct track *t)
 	*t = (struct track){
 		.exact_u = INT64_MIN,
 		.exact_v = INT64_MIN,
-		.kf.p11 = RATE_SIGMA_START * RATE_SIGMA_START,
+		.asymmetry_bound_ns = INFINITY,
 	};
 }
 
@@ -93,7 +77,7 @@ static double direction(double delay, bool exact, int64_t at, int64_t *last_exac
  */
 static bool contradicts(const struct track *t, double u, double v, int64_t at)
 {
-	const struct track_point *p = &t->ring[(t->head - 1) % TRACK_POINTS];
+	const struct window_point *p = window_point(&t->window, 1);
 	double low, high, tolerance;
 
 	if (t->ready) {
@@ -101,7 +85,7 @@ static bool contradicts(const struct track *t, double u, double v, int64_t at)
 
 		low = high = t->phase + t->rate_ppb * dt;
 		tolerance = OUTLIER * (t->sigma_ns + t->rate_sigma_ppb * fabs(dt));
-	} else if (t->count) {
+	} else if (t->window.count) {
 		low = -p->v;
 		high = p->u;
 		tolerance = 2 * RATE_SIGMA_START * fabs(seconds(at - p->t4));
@@ -114,10 +98,10 @@ static bool contradicts(const struct track *t, double u, double v, int64_t at)
 
 static bool duplicate(const struct track *t, const struct berk_sample *s)
 {
-	unsigned int n = t->count < BERK_BURST_MAX ? t->count : BERK_BURST_MAX;
+	const struct window *w = &t->window;
 
-	for (unsigned int i = 1; i <= n; i++)
-		if (t->ring[(t->head - i) % TRACK_POINTS].t1 == s->t1.raw_ns)
+	for (unsigned int i = 1; i <= w->count && i <= BERK_BURST_MAX; i++)
+		if (window_point(w, i)->t1 == s->t1.raw_ns)
 			return true;
 	return false;
 }
@@ -153,9 +137,11 @@ static bool slope_spans(const struct berk_sample *a, const struct berk_sample *b
  */
 static bool stale(const struct track *t, const struct berk_sample *s)
 {
-	double gap = seconds(s->t1.raw_ns - t->ring[(t->head - 2) % TRACK_POINTS].t1);
+	const struct window *w = &t->window;
+	double gap = w->count > 1 ? seconds(s->t1.raw_ns - window_point(w, 2)->t1) : 0;
+	double rate_sigma = t->ready ? sqrt(t->wander.mean.p11) : RATE_SIGMA_START;
 
-	return sqrt(t->kf.p11) * gap > fmin(t->spread_u, t->spread_v);
+	return rate_sigma * gap > fmin(w->spread_u, w->spread_v);
 }
 
 static enum track_verdict start_over(struct track *t, const struct berk_sample *s)
@@ -167,7 +153,7 @@ static enum track_verdict start_over(struct track *t, const struct berk_sample *
 
 enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 {
-	struct track_point *p;
+	struct window_point p;
 	double u, v;
 
 	if (!sample_sane(s))
@@ -187,251 +173,208 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 		return TRACK_DROPPED;
 	t->contradictions = 0;
 	keep_pair(t, s);
-	p = &t->ring[t->head++ % TRACK_POINTS];
-	p->t1 = s->t1.raw_ns;
-	p->t4 = s->t4.raw_ns;
-	p->u = direction(u, s->src[0] == BERK_STAMP_DRIVER && s->src[1] == BERK_STAMP_DRIVER,
-			 p->t1, &t->exact_u);
-	p->v = direction(v, s->src[2] == BERK_STAMP_DRIVER && s->src[3] == BERK_STAMP_DRIVER,
-			 p->t4, &t->exact_v);
-	if (t->count < TRACK_POINTS)
-		t->count++;
+	p.t1 = s->t1.raw_ns;
+	p.t4 = s->t4.raw_ns;
+	p.u = direction(u, s->src[0] == BERK_STAMP_DRIVER && s->src[1] == BERK_STAMP_DRIVER,
+			p.t1, &t->exact_u);
+	p.v = direction(v, s->src[2] == BERK_STAMP_DRIVER && s->src[3] == BERK_STAMP_DRIVER,
+			p.t4, &t->exact_v);
+	window_add(&t->window, &p);
 	if (s->round != t->round && stale(t, s))
 		t->fresh = 0;
 	t->round = s->round;
-	if (t->fresh < TRACK_POINTS)
+	if (t->fresh < WINDOW_POINTS / 4)
 		t->fresh++;
 	return TRACK_TAKEN;
 }
 
-/* The smallest delay of one direction over the newest points. */
-struct floor {
-	double value;	/* ns, brought to the common instant, with the allowance below */
-	double walk;	/* ns: what the crystals may have wandered since that point */
-	double mean;	/* of all n, ns */
-	double age;	/* s: mean of all n */
-	unsigned int n;
+/* Beforehand, the rate is what the filters say. */
+static struct window_prior prior_of(const struct track *t)
+{
+	return (struct window_prior){
+		.rate_ppb = t->wander.mean.rate,
+		.rate_sigma_ppb = sqrt(t->wander.mean.p11),
+		.wander = t->wander.ppb,
+	};
+}
+
+/* By how much the floors of the n newest points differ from the others', and how surely. */
+struct change {
+	double du, dv, sigma;
+	bool tight;
 };
 
-/* How far, in ns, the wander of the crystals leads a prediction over dt seconds astray. */
-static double walk_sigma(double dt)
+static bool compare(const struct track *t, unsigned int n, int64_t now, struct change *c)
 {
-	return fabs(dt) * sqrt(noise.random_walk * fabs(dt) / 3);
+	const struct window *w = &t->window;
+	unsigned int last = REFERENCE * n < w->count ? REFERENCE * n : w->count;
+	struct floor u, v, old_u, old_v;
+	double su, sv, rate = t->wander.mean.rate;
+
+	if (last < 2 * n || !window_floors(w, 1, n, now, rate, &u, &v) ||
+	    !window_floors(w, n + 1, last, now, rate, &old_u, &old_v))
+		return false;
+	su = fmax(u.mean - u.value, w->spread_u);
+	sv = fmax(v.mean - v.value, w->spread_v);
+	c->tight = su < TIGHT * w->spread_u && sv < TIGHT * w->spread_v;
+	c->du = u.value - su / u.n - old_u.value + w->spread_u / old_u.n;
+	c->dv = v.value - sv / v.n - old_v.value + w->spread_v / old_v.n;
+	c->sigma = hypot(su / u.n, sv / v.n) + 2 * sqrt(t->wander.mean.p00) +
+		   window_walk(t->wander.ppb, seconds(now - window_point(w, last)->t1));
+	return true;
 }
 
-static void floor_add(struct floor *f, double delay, double dt)
+/* A clock's phase adds to one direction what it takes from the other; a path does not. */
+static bool of_path(const struct change *c)
 {
-	double walk = SLACK * walk_sigma(dt);
-
-	if (!isfinite(delay))
-		return;
-	f->n++;
-	f->mean += (delay - f->mean) / f->n;
-	f->age += (dt - f->age) / f->n;
-	if (delay + walk < f->value) {
-		f->value = delay + walk;
-		f->walk = walk;
-	}
+	return fabs(c->du + c->dv) > fabs(c->du - c->dv) / 2;
 }
 
-/* Both floors over the n newest points, de-trended with the rate to local raw time `at`. */
-static bool floors(const struct track *t, unsigned int n, int64_t at, double rate,
-		   struct floor *u, struct floor *v)
+static bool significant(const struct change *c)
 {
-	*u = *v = (struct floor){ .value = INFINITY };
-	for (unsigned int i = 1; i <= n; i++) {
-		const struct track_point *p = &t->ring[(t->head - i) % TRACK_POINTS];
-		double du = seconds(at - p->t1), dv = seconds(at - p->t4);
-
-		floor_add(u, p->u + rate * du, du);
-		floor_add(v, p->v - rate * dv, dv);
-	}
-	return u->n && v->n;
-}
-
-/* rounds: how many there were before */
-static void learn_spread(double *spread, const struct floor *round, double least,
-			 unsigned int rounds)
-{
-	double excess = fmax(round->mean - least, 0);
-
-	if (rounds)
-		*spread += (excess - *spread) / fmin(rounds + 1, SPREAD_ROUNDS);
-	else if (round->n > 1)
-		*spread = excess * round->n / (round->n - 1);
-	else
-		*spread = fabs(round->mean);	/* nothing to compare with */
-	*spread = fmax(*spread, SPREAD_MIN);
+	return fabs(c->du - c->dv) > CHANGE * c->sigma;
 }
 
 /*
- * For exponential delays of mean `spread`, the smallest of n exceeds the least
- * possible one by spread / n, and that is its standard deviation, too.
+ * No RAW clock jumps. So where the delays of one direction did, the path has
+ * changed, and the asymmetry that this means is known: the phase stays. When
+ * the round trip is what it was at first, so is the path: errors do not add up.
  */
-static double floor_var(const struct track *t, const struct floor *u, const struct floor *v)
+static void reroute(struct track *t, unsigned int n, const struct change *c)
 {
-	double su = t->spread_u / u->n, sv = t->spread_v / v->n;
+	double asymmetry = t->asymmetry_ns + (c->du - c->dv) / 2;
+	double delay = t->delay_ns + c->du + c->dv;
 
-	return (su * su + sv * sv) / 4 + STAMP_VAR;
-}
-
-/*
- * A phase that disagrees moves the filter by OUTLIER sigmas at most; if the
- * next one disagrees as well, the crystal or the route has changed: forget.
- */
-static void filter_update(struct track *t, double phase, double r, int64_t now)
-{
-	double innovation = phase - t->kf.phase;
-	double excess = fabs(innovation) / (OUTLIER * sqrt(t->kf.p00 + r));
-
-	if (excess <= 1) {
-		t->outlier = false;
-		t->agreed_raw = now;
-	} else if (!t->outlier) {
-		t->outlier = true;
-		r = (t->kf.p00 + r) * excess * excess - t->kf.p00;
+	if (t->asymmetry_ns != 0 && fabs(delay - t->home_delay_ns) < OUTLIER * c->sigma) {
+		asymmetry = 0;
+		t->asymmetry_bound_ns = INFINITY;
 	} else {
-		double rate = innovation / fmax(seconds(now - t->agreed_raw), 1e-3);
-
-		t->kf.p00 += innovation * innovation;
-		t->kf.p11 = fmin(t->kf.p11 + rate * rate, RATE_SIGMA_START * RATE_SIGMA_START);
-		t->count = t->fresh;
-		t->outlier = false;
+		if (t->asymmetry_ns == 0)
+			t->home_delay_ns = t->delay_ns;
+		t->asymmetry_bound_ns = t->bound_ns + OUTLIER * c->sigma;
 	}
-	kalman_update(&t->kf, innovation, r);
+	t->rerouted_ns = asymmetry - t->asymmetry_ns;
+	t->asymmetry_ns = asymmetry;
+	window_shift(&t->window, n, c->du, c->dv);
+	wander_doubt(&t->wander, c->sigma, 0);
+	t->window.suspect = 0;
+}
+
+/* Changes of the path too small for a single round. */
+static void look_for_change(struct track *t, int64_t now)
+{
+	struct change c;
+
+	if (compare(t, RECENT, now, &c) && c.tight && of_path(&c) && significant(&c))
+		reroute(t, RECENT, &c);
+}
+
+/* Rounds in a row contradict all that came before: did the path change, or the clock? */
+static void resolve(struct track *t, double innovation, int64_t now)
+{
+	struct window *w = &t->window;
+	struct change c;
+
+	if (compare(t, w->suspect, now, &c)) {
+		if (of_path(&c) || !significant(&c)) {
+			if (c.tight && significant(&c) && w->suspect >= RECENT / 2)
+				reroute(t, w->suspect, &c);
+			return;
+		}
+	}
+	wander_doubt(&t->wander, innovation,
+		     innovation / fmax(seconds(now - t->agreed_raw), 1e-3));
+	window_keep(w, w->suspect);
+	w->suspect = 0;
+}
+
+/* What the round under way says of the phase, and with what variance. */
+static bool measure(const struct track *t, int64_t now, double *phase, double *r)
+{
+	const struct kalman *kf = &t->wander.mean;
+	struct floor u, v;
+	double span;
+
+	if (!window_floors(&t->window, 1, t->fresh, now, kf->rate, &u, &v))
+		return false;
+	span = seconds(now - window_point(&t->window, t->fresh)->t1);
+	*phase = (u.value - v.value) / 2 - t->asymmetry_ns;
+	*r = window_floor_var(&t->window, &u, &v) + kf->p11 * span * span / 12;
+	return true;
+}
+
+/*
+ * A round that contradicts is not averaged in until it is clear what happened;
+ * until then the estimate goes on as it was. If the next one agrees, it was
+ * the round.
+ */
+static bool suspicious(struct track *t, double innovation, double r, int64_t now)
+{
+	struct window *w = &t->window;
+
+	if (fabs(innovation) > OUTLIER * sqrt(t->wander.mean.p00 + r)) {
+		w->suspect += t->fresh;
+		if (w->suspect > t->fresh)
+			resolve(t, innovation, now);
+		return w->suspect;
+	}
+	if (w->suspect)
+		window_drop(w, t->fresh + 1, w->suspect);
+	else
+		look_for_change(t, now);
+	w->suspect = 0;
+	return false;
 }
 
 static void filter_round(struct track *t, int64_t now)
 {
-	struct floor u, v, window_u, window_v;
-	bool first = !t->ready;
-	double r, span;
+	struct wander *w = &t->wander;
+	double phase, r;
 
-	if (!floors(t, t->fresh, now, t->kf.rate, &u, &v))
+	if (!t->ready) {
+		const struct window_prior none = { .rate_sigma_ppb = RATE_SIGMA_START };
+
+		window_learn(&t->window, now, &none);
+	}
+	if (!measure(t, now, &phase, &r))
 		return;
-	/* at first, the rate is not known well enough to look further back */
-	floors(t, first ? t->fresh : t->count, now, t->rate_ppb, &window_u, &window_v);
-	learn_spread(&t->spread_u, &u, window_u.value, t->rounds);
-	learn_spread(&t->spread_v, &v, window_v.value, t->rounds);
-	t->rounds++;
-	span = seconds(now - t->ring[(t->head - t->fresh) % TRACK_POINTS].t1);
-	r = floor_var(t, &u, &v) + t->kf.p11 * span * span / 12;
-	if (first) {
-		kalman_init(&t->kf, (u.value - v.value) / 2, sqrt(r), 0, RATE_SIGMA_START);
-		t->agreed_raw = now;
+	if (!t->ready) {
+		wander_init(w, phase, sqrt(r), 0, RATE_SIGMA_START);
 		t->ready = true;
+	} else if (suspicious(t, phase - w->mean.phase, r, now)) {
+		return;
 	} else {
-		filter_update(t, (u.value - v.value) / 2, r, now);
+		measure(t, now, &phase, &r);	/* as it is after a change */
+		wander_update(w, phase - w->mean.phase, r);
 	}
+	t->agreed_raw = now;
 }
 
-/* What both floors say if the rate is the given one. */
-struct candidate {
-	double weight;	/* log likelihood */
-	double phase;	/* ns */
-	double walk;	/* ns, 1 sigma */
-	double delay;	/* ns */
-	double age;	/* s, mean */
-	double floor_var; /* ns^2 */
-};
-
-static bool judge(const struct track *t, int64_t now, double rate, struct candidate *c)
-{
-	struct floor u, v;
-
-	if (!floors(t, t->count, now, rate, &u, &v))
-		return false;
-	c->weight = u.n * (u.value - u.mean) / t->spread_u +
-		    v.n * (v.value - v.mean) / t->spread_v;
-	c->phase = (u.value - t->spread_u / u.n - v.value + t->spread_v / v.n) / 2;
-	c->walk = (u.walk + v.walk) / (2 * SLACK);
-	c->delay = u.value - u.walk + v.value - v.walk;
-	c->age = (u.age + v.age) / 2;
-	c->floor_var = floor_var(t, &u, &v);
-	return true;
-}
-
-/* The candidates for the rate, weighed: their sum, mean and variance. */
-struct posterior {
-	struct candidate best;
-	double best_rate;
-	double sum, phase, phase_var, rate, rate_var;
-};
-
-static bool weigh(const struct track *t, int64_t now, double centre, double step,
-		  struct posterior *p)
-{
-	struct candidate c[2 * RATES + 1];
-
-	*p = (struct posterior){ .best.weight = -INFINITY };
-	for (int i = -RATES; i <= RATES; i++) {
-		double rate = centre + i * step, off = rate - t->kf.rate;
-		struct candidate *k = &c[i + RATES];
-
-		if (!judge(t, now, rate, k))
-			return false;
-		k->weight -= off * off / (2 * t->kf.p11);
-		if (k->weight > p->best.weight) {
-			p->best = *k;
-			p->best_rate = rate;
-		}
-	}
-	for (int i = -RATES; i <= RATES; i++) {
-		double w = exp(c[i + RATES].weight - p->best.weight);
-		double d = c[i + RATES].phase - p->best.phase;
-		double r = centre + i * step - p->best_rate;
-
-		p->sum += w;
-		p->phase += w * d;
-		p->phase_var += w * d * d;
-		p->rate += w * r;
-		p->rate_var += w * r * r;
-	}
-	p->phase /= p->sum;
-	p->rate /= p->sum;
-	p->phase_var = fmax(p->phase_var / p->sum - p->phase * p->phase, 0);
-	p->rate_var = fmax(p->rate_var / p->sum - p->rate * p->rate, 0);
-	return true;
-}
-
-/*
- * Given the rate, each direction's delays are a floor plus an exponential, so
- * the likelihood of the window has a closed form. Candidates for the rate are
- * weighed with it and with the filter's opinion; their mean is the estimate,
- * with the uncertainty of the rate integrated out. Both come from the same
- * delays, so their agreement counts for half: hence the factors 2.
- *
- * The weight is concave in the rate: where it is sharper than the candidates
- * are apart, they can safely be moved together.
- */
 static void publish(struct track *t, int64_t now)
 {
-	double centre = t->kf.rate, step = 3 * sqrt(t->kf.p11) / RATES;
-	struct posterior p;
+	struct window_prior prior = prior_of(t);
+	struct window_estimate e;
 
-	for (int i = 0; i < ZOOMS; i++) {
-		if (!weigh(t, now, centre, step, &p))
-			return;
-		if (4 * p.rate_var >= step * step)
-			break;
-		centre = p.best_rate;
-		step /= ZOOM;
-	}
+	window_learn(&t->window, now, &prior);
+	if (!window_estimate(&t->window, now, &prior, &e))
+		return;
 	t->raw = now;
-	t->phase = p.best.phase + p.phase;
-	t->sigma_ns = sqrt(2 * p.phase_var + p.best.walk * p.best.walk + p.best.floor_var);
-	t->rate_ppb = p.best_rate + p.rate;
-	t->rate_sigma_ppb = sqrt(2 * p.rate_var + noise.random_walk * p.best.age / 2);
-	t->delay_ns = fmax(p.best.delay, 0);
+	t->phase = e.phase - t->asymmetry_ns;
+	t->sigma_ns = e.sigma_ns;
+	t->rate_ppb = e.rate_ppb;
+	t->rate_sigma_ppb = e.rate_sigma_ppb;
+	t->delay_ns = e.delay_ns;
+	t->bound_ns = fmin(e.delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
 }
 
 bool track_update(struct track *t, int64_t now)
 {
-	if (!t->count)
+	if (!t->window.count)
 		return false;
+	t->rerouted_ns = 0;
 	if (t->ready)
-		kalman_predict(&t->kf, &noise, fmax(seconds(now - t->kf_raw), 0));
-	t->kf_raw = now;
+		wander_predict(&t->wander, fmax(seconds(now - t->wander_raw), 0));
+	t->wander_raw = now;
 	if (t->fresh)
 		filter_round(t, now);
 	if (t->ready)

@@ -19,15 +19,8 @@
 
 #include <linux/berk.h>
 
-#include "kalman.h"
-
-#define TRACK_POINTS 256
-
-/* One exchange; a direction without a usable value is INFINITY. */
-struct track_point {
-	int64_t t1, t4;		/* local raw */
-	double u, v;		/* ns: (T2 - T1) - base, (T4 - T3) + base */
-};
+#include "wander.h"
+#include "window.h"
 
 struct track {
 	bool started;		/* base is set */
@@ -36,17 +29,17 @@ struct track {
 	int64_t base;		/* first T2 - T1 */
 	unsigned int contradictions;	/* in a row; see track_sample() */
 
-	struct track_point ring[TRACK_POINTS];
-	unsigned int head, count;
-	unsigned int fresh;	/* of the round under way */
+	struct window window;	/* u: (T2 - T1) - base, v: (T4 - T3) + base */
+	unsigned int fresh;	/* points of the round under way */
 	uint32_t round;
 	int64_t exact_u, exact_v;	/* local raw of the last exact stamps, or INT64_MIN */
-	unsigned int rounds;		/* that taught the spread */
-	double spread_u, spread_v;	/* ns: mean delay above the minimum */
 
-	struct kalman kf;	/* at local raw kf_raw */
-	int64_t kf_raw, agreed_raw;
-	bool outlier;		/* the last round disagreed */
+	struct wander wander;	/* at local raw wander_raw */
+	int64_t wander_raw, agreed_raw;
+	double asymmetry_ns;	/* half the difference of the paths, as far as seen to change */
+	double asymmetry_bound_ns;	/* of what was there before, and of those changes */
+	double home_delay_ns;	/* round trip while no change had been seen */
+	double rerouted_ns;	/* by how much it changed in this round, or 0 */
 
 	struct berk_sample first, last;	/* of the round, clocks not set in between */
 	struct berk_sample before;	/* last of the round before, likewise */
@@ -57,6 +50,7 @@ struct track {
 	double phase, sigma_ns;
 	double rate_ppb, rate_sigma_ppb;
 	double delay_ns;	/* smallest round trip */
+	double bound_ns;	/* of the phase: what asymmetry of the paths can do */
 };
 
 /* One instant on all clocks of both ends, and how fast the REALTIMEs run. */
