@@ -37,7 +37,9 @@ struct metrics {
 	double moved;
 	double *seen;		/* offsets after faults, look by look */
 	size_t n_seen;
-	struct set hit;		/* by faults */
+	int64_t *fault;		/* when they happen */
+	size_t n_faults;
+	int64_t *hit;		/* when each node is named in one first, INT64_MAX: never */
 
 	int64_t rate_since;
 	int rate_nodes;
@@ -257,6 +259,9 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 	m->sorted = world_alloc(NULL, n, sizeof(double));
 	m->square = memset(world_alloc(NULL, n, sizeof(double)), 0, n * sizeof(double));
 	m->squares = memset(world_alloc(NULL, n, sizeof(uint64_t)), 0, n * sizeof(uint64_t));
+	m->hit = world_alloc(NULL, n, sizeof(*m->hit));
+	for (int i = 0; i < s->n; i++)
+		m->hit[i] = INT64_MAX;
 	for (int k = 0; k < LIMITS; k++)
 		m->last_above[k] = -1;
 	for (size_t i = 0; i < s->n_actions; i++) {
@@ -264,8 +269,13 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 
 		if (a->at > m->last_action)
 			m->last_action = a->at;
-		for (size_t k = 0; a->fault && k < sizeof(m->hit.bits) / sizeof(*m->hit.bits); k++)
-			m->hit.bits[k] |= a->a.bits[k] | a->b.bits[k];
+		if (!a->fault)
+			continue;
+		m->fault = world_alloc(m->fault, m->n_faults + 1, sizeof(*m->fault));
+		m->fault[m->n_faults++] = a->at;
+		for (int k = 0; k < s->n; k++)
+			if ((set_has(&a->a, k) || set_has(&a->b, k)) && a->at < m->hit[k])
+				m->hit[k] = a->at;
 	}
 	w->arg = m;
 	w->on_exchange = on_exchange;
@@ -282,6 +292,8 @@ void metrics_free(struct metrics *m)
 	free(m->bound);
 	free(m->sorted);
 	free(m->seen);
+	free(m->fault);
+	free(m->hit);
 	free(m);
 }
 
@@ -354,18 +366,6 @@ static void look_at_rate(struct metrics *m, double mean)
 	m->rate_crystals = crystals;
 }
 
-static bool was_hit(const struct metrics *m, int i)
-{
-	for (size_t k = 0; k < m->s->n_actions; k++) {
-		const struct action *a = &m->s->action[k];
-
-		if (a->fault && a->at >= 0 && a->at <= m->w->now &&
-		    (set_has(&a->a, i) || set_has(&a->b, i)))
-			return true;
-	}
-	return false;
-}
-
 static int by_size(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -375,7 +375,8 @@ static int by_size(const void *a, const void *b)
 
 static bool is_member(struct metrics *m, int i, enum berk_state state)
 {
-	return !isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state && !was_hit(m, i);
+	return !isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state &&
+	       m->hit[i] > m->w->now;
 }
 
 /* NAN: there is no such group. */
@@ -434,14 +435,13 @@ static void remember(struct metrics *m)
 {
 	bool soon = false;
 
-	for (size_t k = 0; k < m->s->n_actions; k++)
-		soon |= m->s->action[k].fault && m->w->now > m->s->action[k].at &&
-			m->w->now <= m->s->action[k].at + MOVED_FOR;
+	for (size_t k = 0; k < m->n_faults; k++)
+		soon |= m->w->now > m->fault[k] && m->w->now <= m->fault[k] + MOVED_FOR;
 	if (!soon)
 		return;
 	m->seen = world_alloc(m->seen, m->n_seen + (size_t)m->s->n, sizeof(double));
 	for (int i = 0; i < m->s->n; i++)
-		m->seen[m->n_seen++] = set_has(&m->hit, i) ? NAN : m->offset[i];
+		m->seen[m->n_seen++] = m->hit[i] < INT64_MAX ? NAN : m->offset[i];
 }
 
 static void write_csv(struct metrics *m, double spread, double mean)
