@@ -8,7 +8,8 @@ set -eu
 
 series=$1 out=$2 agent=$3
 shift 3
-kernel=${XDG_CACHE_HOME:-$HOME/.cache}/berk/kernel-$series
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/berk
+kernel=$cache/kernel-$series
 rel=$(cat "$kernel/release")
 mkdir -p "$(dirname "$out")"
 root=$(mktemp -d "$out.XXXXXX")
@@ -31,13 +32,21 @@ done
 cp "$agent" "$root/init"
 ln -s ../init "$root/bin/agent"
 
-# program FILE: with the libraries that it needs
+# program FILE: with the libraries that it needs; one of the peers brings its own
 program() {
+	libs=
+	case $1 in
+	"$cache/peers/"*)
+		libs=$(echo "$cache"/peers/lib/*-linux-gnu "$cache"/peers/usr/lib/*-linux-gnu | tr ' ' :)
+		;;
+	esac
 	rm -f "$root/bin/$(basename "$1")"
 	cp -L "$1" "$root/bin/"
-	ldd "$1" 2>/dev/null | sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | while read -r lib; do
-		mkdir -p "$root$(dirname "$lib")"
-		[ -e "$root$lib" ] || cp -L "$lib" "$root$lib"
+	LD_LIBRARY_PATH=$libs ldd "$1" 2>/dev/null |
+		sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | while read -r lib; do
+		to=$root${lib#"$cache/peers"}
+		mkdir -p "$(dirname "$to")"
+		[ -e "$to" ] || cp -L "$lib" "$to"
 	done
 }
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: setup.sh SERIES...
+# Usage: setup.sh SERIES... [peers]
 # Installs what the virtual machines need and is not there, and brings the stock
 # Debian kernel of each series (6.1, 6.12) into the cache, where kernel-SERIES
-# points at it. Calls apt only when something is missing.
+# points at it. "peers" brings the time daemons that berk is compared with; they
+# are unpacked there and never installed. Calls apt only when something is missing.
 set -eu
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/berk
@@ -81,8 +82,37 @@ kernel() {
 	install "linux-headers-$(cat "$link/release")"
 }
 
+# peers: chrony and linuxptp with the libraries that they need, but for libc
+peers() {
+	[ ! -e "$cache/peers/versions" ] || return 0
+	update "chrony and linuxptp"
+	say "fetching chrony and linuxptp"
+	tmp=$(mktemp -d "$cache/fetch.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	cd "$tmp"
+	direct=$(apt-cache depends --important chrony linuxptp | sed -n 's/^ *Depends: \(lib\)/\1/p')
+	# shellcheck disable=SC2086 # a list of words
+	libs=$(apt-cache depends --recurse --important $direct |
+		grep '^lib' | grep -vx 'libc6\|libcrypt1\|libgcc-s1' | sort -u)
+	# shellcheck disable=SC2086 # a list of words
+	run apt-get -q download chrony linuxptp $libs
+	for deb in *.deb; do
+		dpkg -x "$deb" root
+	done
+	for deb in chrony_*.deb linuxptp_*.deb; do
+		dpkg-deb -W --showformat '${Package} ${Version}\n' "$deb"
+	done >root/versions
+	rm -rf "$cache/peers"
+	mv root "$cache/peers"
+	cd /
+	rm -rf "$tmp"
+}
+
 install gcc make libc6-dev pkg-config libnl-genl-3-dev libjson-c-dev libsystemd-dev \
 	qemu-system-x86 busybox-static iproute2 util-linux kmod cpio xz-utils gnuplot-nox python3
-for series in "$@"; do
-	kernel "$series"
+for what in "$@"; do
+	case $what in
+	peers) peers ;;
+	*) kernel "$what" ;;
+	esac
 done

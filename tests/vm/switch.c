@@ -16,7 +16,8 @@
  *		P from 0 to 1; a frame waits delay + U(0, jitter), and one that is
  *		reordered 25 ms more, so that later ones overtake it.
  *		"from" the machine, "to" it. What is not named becomes 0.
- *	stats PORT	-> from N to N lost N duplicated N overtaken N overflowed N
+ *	stats PORT	-> from N to N lost N duplicated N overtaken N overflowed N time N
+ *		time: those "from" the machine that carry NTP, PTP or berk
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -54,7 +55,7 @@ struct port {
 	uint8_t out[QUEUE_MAX];		/* what the socket did not take yet */
 	size_t out_len;
 	uint64_t newest;		/* arrival number of the newest frame sent */
-	uint64_t count[2], lost, duplicated, overtaken, overflowed;
+	uint64_t count[2], lost, duplicated, overtaken, overflowed, time;
 };
 
 struct frame {
@@ -226,12 +227,27 @@ static void learn(const uint8_t *addr, struct port *p)
 	mac[macs++].port = p;
 }
 
+/* IPv4 without options, UDP, from or to the port of a time protocol. */
+static bool carries_time(const uint8_t *data, uint32_t len)
+{
+	static const uint16_t known[] = { 123, 319, 320, 5525 };
+	unsigned int i;
+
+	if (len < 42 || memcmp(data + 12, "\x08\x00\x45", 3) || data[23] != IPPROTO_UDP)
+		return false;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if ((data[34] << 8 | data[35]) == known[i] || (data[36] << 8 | data[37]) == known[i])
+			return true;
+	return false;
+}
+
 static void receive(struct port *from, const uint8_t *data, uint32_t len)
 {
 	struct port *only;
 	int i, n, m;
 
 	from->count[FROM]++;
+	from->time += carries_time(data, len);
 	arrivals++;
 	if (len < 14)
 		return;
@@ -318,9 +334,9 @@ static void command(char *line)
 	else if (!strcmp(verb, "set"))
 		puts(set_fault(p, line));
 	else if (!strcmp(verb, "stats"))
-		printf("from %lu to %lu lost %lu duplicated %lu overtaken %lu overflowed %lu\n",
+		printf("from %lu to %lu lost %lu duplicated %lu overtaken %lu overflowed %lu time %lu\n",
 		       p->count[FROM], p->count[TO], p->lost, p->duplicated, p->overtaken,
-		       p->overflowed);
+		       p->overflowed, p->time);
 	else
 		puts("error: set or stats");
 	fflush(stdout);

@@ -97,7 +97,7 @@ class Guest:
              "-cpu", "qemu64", "-m", "192", "-nodefaults", "-no-user-config", "-no-reboot",
              "-display", "none", "-serial", f"file:{self.console.name}",
              "-kernel", CACHE / f"kernel-{self.lab.series}" / "vmlinuz",
-             "-initrd", BUILD / "vm" / f"initramfs-{self.lab.series}.cpio", "-append", append,
+             "-initrd", BUILD / "vm" / f"{self.lab.image}-{self.lab.series}.cpio", "-append", append,
              "-object", f"memory-backend-file,id=page,mem-path=/proc/self/fd/{self.fd},"
                         f"size={Page.SIZE},share=on",
              "-device", "ivshmem-plain,memdev=page",
@@ -218,8 +218,9 @@ class Row:
 
 
 class Lab:
-    def __init__(self, series, ppm, out, seed=1):
+    def __init__(self, series, ppm, out, seed=1, image="initramfs"):
         self.series, self.out, self.seed = series, pathlib.Path(out).resolve(), seed
+        self.image = image
         self.out.mkdir(parents=True, exist_ok=True)
         self.guest = [Guest(self, i, p) for i, p in enumerate(ppm)]
         self.all = list(range(len(ppm)))
