@@ -9,7 +9,7 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 {
 	switch (a->type) {
 	case DO_OSC:
-		((double *)&h->clock.osc.conf)[a->field] = a->value;
+		osc_change(&h->clock.osc, a->field, a->value);
 		break;
 	case DO_HOST:
 		((double *)&h->conf)[a->field] = a->value;

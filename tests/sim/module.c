@@ -201,6 +201,9 @@ void module_answer(struct world *w, struct host *h, const struct packet *probe)
 	enum berk_state state = host_state(w, h);
 	struct packet p = *probe;
 
+	if (probe->nonce == pair->answered)
+		return;
+	pair->answered = probe->nonce;
 	p.kind = PACKET_REPLY;
 	p.from = h->id;
 	p.to = probe->from;

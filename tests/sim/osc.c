@@ -50,7 +50,7 @@ static void next_cell(struct osc *o)
 		phase += o->conf.white * sqrt(CELL_S) * rng_normal(&o->rng);
 	o->t0 = o->t1;
 	o->t1 += CELL;
-	if (o->conf.temp_ampl > 0)
+	if (o->conf.temp_ampl > 0 && o->conf.temp_period > 0)
 		phase += sine_part(o, o->t1);
 	if (o->warm_tau > 0)
 		phase += warm_part(o);
@@ -62,7 +62,7 @@ void osc_init(struct osc *o, const struct osc_conf *conf, struct rng rng)
 {
 	*o = (struct osc){ .conf = *conf, .rng = rng, .ppb = conf->freq };
 	o->sine_phase = 2 * M_PI * rng_uniform(&o->rng);
-	if (conf->temp_ampl > 0)
+	if (conf->temp_ampl > 0 && conf->temp_period > 0)
 		o->sine_cos = sine_at(o, 0);
 	next_cell(o);
 }
@@ -88,6 +88,13 @@ void osc_freq_step(struct osc *o, int64_t t, double ppb)
 	o->t0 = t;
 	o->x1 += ppb * (double)(o->t1 - t) * 1e-9;
 	o->ppb += ppb;
+}
+
+void osc_change(struct osc *o, size_t field, double value)
+{
+	((double *)&o->conf)[field] = value;
+	if (o->conf.temp_ampl > 0 && o->conf.temp_period > 0)
+		o->sine_cos = sine_at(o, o->t1);
 }
 
 void osc_temp_step(struct osc *o, double ppb, double tau)

@@ -208,8 +208,9 @@ int parse_fields(const struct key *key, const char *text, int k, struct rng *r, 
 			*next++ = '\0';
 		if (!parse_number(p, unit_of(key->fields[n]), &value[n], err))
 			return 0;
-		if (value[n] < 0) {
-			snprintf(err, ERR_MAX, "%s=%s must not be negative", key->name, text);
+		if (value[n] < 0 || (key->fields[n] == 'p' && value[n] > 1)) {
+			snprintf(err, ERR_MAX, "%s=%s; accepted: nothing below 0%s", key->name, text,
+				 value[n] < 0 ? "" : ", no part above 100%");
 			return 0;
 		}
 		p = next;

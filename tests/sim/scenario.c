@@ -2,7 +2,7 @@
 /*
  * scenario: text files that say what the world is and what happens in it
  *
- * One statement per line; README describes them.
+ * One statement per line; README.md describes them.
  */
 #include <errno.h>
 #include <math.h>
@@ -26,6 +26,7 @@ struct line {
 struct statement {
 	const char *name;
 	const char *usage;
+	int most;		/* words */
 	enum { START, LATER, BOTH } when;	/* LATER: after `at' only */
 	bool (*parse)(struct line *l);
 	enum action_type type;
@@ -46,6 +47,7 @@ static const struct {
 };
 
 static const struct statement *find(const struct line *l, int word);
+static bool parse_statement(struct line *l, const struct statement *st);
 
 __attribute__((format(printf, 2, 3)))
 static bool wrong(struct line *l, const char *fmt, ...)
@@ -410,35 +412,35 @@ static bool parse_at(struct line *l)
 	l->at = (int64_t)at;
 	l->n -= 2;
 	memmove(l->word, l->word + 2, sizeof(*l->word) * (size_t)(l->n + 1));
-	return st->parse(l);
+	return parse_statement(l, st);
 }
 
 static const struct statement statements[] = {
-	{ "nodes", "N", START, parse_nodes, 0 },
-	{ "duration", "TIME", START, parse_duration, 0 },
-	{ "settle", "TIME", START, parse_settle, 0 },
-	{ "interval", "TIME", START, parse_interval, 0 },
-	{ "probes", "PER-SECOND", START, parse_probes, 0 },
-	{ "profile", "J1|J2 [OSC-KEY=...]", START, parse_profile, 0 },
-	{ "osc", "NODES KEY=VALUE...", BOTH, parse_osc, 0 },
-	{ "offset", "NODES TIME", START, parse_offset, 0 },
-	{ "host", "NODES KEY=VALUE...", BOTH, parse_host, 0 },
-	{ "link", "NODES [>] NODES KEY=VALUE...", BOTH, parse_link, 0 },
-	{ "down", "NODES [>] NODES", BOTH, parse_down, 0 },
-	{ "up", "NODES [>] NODES", BOTH, parse_down, 0 },
-	{ "step", "NODES TIME", LATER, parse_step, 0 },
-	{ "freqstep", "NODES RATE", LATER, parse_freqstep, 0 },
-	{ "tempstep", "NODES RATE [TIME]", LATER, parse_tempstep, 0 },
-	{ "pause", "NODES TIME [queue]", LATER, parse_pause, 0 },
-	{ "stop", "NODES", LATER, parse_plain, DO_STOP },
-	{ "kill", "NODES", LATER, parse_plain, DO_KILL },
-	{ "start", "NODES", LATER, parse_plain, DO_START },
-	{ "off", "NODES", LATER, parse_plain, DO_OFF },
-	{ "on", "NODES [OFFSET]", LATER, parse_on, 0 },
-	{ "reboot", "NODES TIME [OFFSET]", LATER, parse_reboot, 0 },
-	{ "expect", "METRIC <=|>= VALUE [always]", START, parse_expect, 0 },
-	{ "at", "TIME STATEMENT", START, parse_at, 0 },
-	{ "fault", "at TIME STATEMENT", START, parse_at, 0 },
+	{ "nodes", "N", 2, START, parse_nodes, 0 },
+	{ "duration", "TIME", 2, START, parse_duration, 0 },
+	{ "settle", "TIME", 2, START, parse_settle, 0 },
+	{ "interval", "TIME", 2, START, parse_interval, 0 },
+	{ "probes", "PER-SECOND", 2, START, parse_probes, 0 },
+	{ "profile", "J1|J2 [OSC-KEY=...]", WORDS, START, parse_profile, 0 },
+	{ "osc", "NODES KEY=VALUE...", WORDS, BOTH, parse_osc, 0 },
+	{ "offset", "NODES TIME", 3, START, parse_offset, 0 },
+	{ "host", "NODES KEY=VALUE...", WORDS, BOTH, parse_host, 0 },
+	{ "link", "NODES [>] NODES KEY=VALUE...", WORDS, BOTH, parse_link, 0 },
+	{ "down", "NODES [>] NODES", 4, BOTH, parse_down, 0 },
+	{ "up", "NODES [>] NODES", 4, BOTH, parse_down, 0 },
+	{ "step", "NODES TIME", 3, LATER, parse_step, 0 },
+	{ "freqstep", "NODES RATE", 3, LATER, parse_freqstep, 0 },
+	{ "tempstep", "NODES RATE [TIME]", 4, LATER, parse_tempstep, 0 },
+	{ "pause", "NODES TIME [queue]", 4, LATER, parse_pause, 0 },
+	{ "stop", "NODES", 2, LATER, parse_plain, DO_STOP },
+	{ "kill", "NODES", 2, LATER, parse_plain, DO_KILL },
+	{ "start", "NODES", 2, LATER, parse_plain, DO_START },
+	{ "off", "NODES", 2, LATER, parse_plain, DO_OFF },
+	{ "on", "NODES [OFFSET]", 3, LATER, parse_on, 0 },
+	{ "reboot", "NODES TIME [OFFSET]", 4, LATER, parse_reboot, 0 },
+	{ "expect", "METRIC <=|>= VALUE [always]", 5, START, parse_expect, 0 },
+	{ "at", "TIME STATEMENT", WORDS, START, parse_at, 0 },
+	{ "fault", "at TIME STATEMENT", WORDS, START, parse_at, 0 },
 	{ 0 }
 };
 
@@ -449,6 +451,20 @@ static const struct statement *find(const struct line *l, int word)
 	while (st->name && strcmp(st->name, l->word[word]))
 		st++;
 	return st->name ? st : NULL;
+}
+
+static bool parse_statement(struct line *l, const struct statement *st)
+{
+	size_t len;
+
+	if (l->n <= st->most && st->parse(l))
+		return true;
+	if (l->n > st->most)
+		wrong(l, "too many words");
+	len = strlen(l->err);
+	if (!strstr(l->err, "accepted:"))
+		snprintf(l->err + len, ERR_MAX - len, "; accepted: %s %s", st->name, st->usage);
+	return false;
 }
 
 static bool parse_line(struct scenario *s, char *text, char err[ERR_MAX])
@@ -475,14 +491,7 @@ static bool parse_line(struct scenario *s, char *text, char err[ERR_MAX])
 	}
 	if (st->when == LATER)
 		return wrong(&l, "when? accepted: at TIME %s %s", st->name, st->usage);
-	if (!st->parse(&l)) {
-		size_t len = strlen(err);
-
-		if (!strstr(err, "accepted:"))
-			snprintf(err + len, ERR_MAX - len, "; accepted: %s %s", st->name, st->usage);
-		return false;
-	}
-	return true;
+	return parse_statement(&l, st);
 }
 
 bool scenario_parse(struct scenario *s, const char *name, const char *lines, char err[ERR_MAX])

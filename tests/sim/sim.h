@@ -70,6 +70,8 @@ double osc_phase(struct osc *o, int64_t t);
 /* ppb at present. */
 double osc_rate(const struct osc *o);
 void osc_freq_step(struct osc *o, int64_t t, double ppb);
+/* Anything but freq is different from the next cell on. */
+void osc_change(struct osc *o, size_t field, double value);
 /* The temperature's part of the frequency moves by ppb, exponentially in tau ns. */
 void osc_temp_step(struct osc *o, double ppb, double tau);
 
@@ -215,6 +217,7 @@ struct event {
 struct pair {
 	struct link link;	/* from the one to the other */
 	/* Answering: the reply before */
+	uint64_t answered;	/* nonce of the probe before */
 	uint64_t prev_nonce;
 	struct mark prev_t3;
 	/* Asking */
