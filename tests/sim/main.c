@@ -10,13 +10,13 @@
 #include "sim.h"
 
 static const char *const unit_text[] = {
-	[METRIC_US] = "us", [METRIC_S] = "s", [METRIC_PPM] = "ppm", [METRIC_PERCENT] = "%",
-	[METRIC_COUNT] = "",
+	[METRIC_US] = "us", [METRIC_S] = "s", [METRIC_PPM] = "ppm",
+	[METRIC_PERCENT] = "%", [METRIC_COUNT] = "",
 };
 
 static const char *const unit_key[] = {
-	[METRIC_US] = "_us", [METRIC_S] = "_s", [METRIC_PPM] = "_ppm", [METRIC_PERCENT] = "_percent",
-	[METRIC_COUNT] = "",
+	[METRIC_US] = "_us", [METRIC_S] = "_s", [METRIC_PPM] = "_ppm",
+	[METRIC_PERCENT] = "_percent", [METRIC_COUNT] = "",
 };
 
 struct options {

@@ -52,11 +52,7 @@ struct metrics {
 
 /* --- the table of figures */
 
-static double running_time(const struct metrics *m)
-{
-	return (double)(m->w->now - m->s->settle) * 1e-9;
-}
-
+/* s, from then until the spread went below limits[i] for good */
 static double since(const struct metrics *m, int i, int64_t start)
 {
 	if (m->last_above[i] >= m->looked)
@@ -64,24 +60,19 @@ static double since(const struct metrics *m, int i, int64_t start)
 	return m->last_above[i] < start ? 0 : (double)(m->last_above[i] + SIM_LOOK - start) * 1e-9;
 }
 
-static double recovery(const struct metrics *m, int i)
+static double get_to(const struct metrics *m, double limit)
 {
-	return m->last_action < 0 ? NAN : since(m, i, m->last_action);
+	return since(m, (int)limit, 0);
 }
 
-static double get_p50(const struct metrics *m)
+static double get_recovery(const struct metrics *m, double limit)
 {
-	return hist_quantile(&m->spread, 0.5) * 1e-3;
+	return m->last_action < 0 ? NAN : since(m, (int)limit, m->last_action);
 }
 
-static double get_p99(const struct metrics *m)
+static double get_spread(const struct metrics *m, double quantile)
 {
-	return hist_quantile(&m->spread, 0.99) * 1e-3;
-}
-
-static double get_max(const struct metrics *m)
-{
-	return m->spread_max * 1e-3;
+	return (quantile < 1 ? hist_quantile(&m->spread, quantile) : m->spread_max) * 1e-3;
 }
 
 double metrics_rms(const struct metrics *m, int host)
@@ -89,88 +80,68 @@ double metrics_rms(const struct metrics *m, int host)
 	return sqrt(m->square[host] / (double)m->squares[host]) * 1e-3;
 }
 
-static double get_rms(const struct metrics *m)
+static double get_rms(const struct metrics *m, double unused)
 {
 	double worst = NAN;
 
+	(void)unused;
 	for (int i = 0; i < m->s->n; i++)
 		worst = fmax(worst, metrics_rms(m, i));
 	return worst;
 }
 
-static double get_to_100(const struct metrics *m)
+static double get_rate(const struct metrics *m, double unused)
 {
-	return since(m, 0, 0);
-}
-
-static double get_to_10(const struct metrics *m)
-{
-	return since(m, 1, 0);
-}
-
-static double get_to_1(const struct metrics *m)
-{
-	return since(m, 2, 0);
-}
-
-static double get_recover_100(const struct metrics *m)
-{
-	return recovery(m, 0);
-}
-
-static double get_recover_10(const struct metrics *m)
-{
-	return recovery(m, 1);
-}
-
-static double get_recover_1(const struct metrics *m)
-{
-	return recovery(m, 2);
-}
-
-static double get_rate(const struct metrics *m)
-{
+	(void)unused;
 	return m->rate_error * 1e-3;
 }
 
-static double get_coverage(const struct metrics *m)
+static double get_coverage(const struct metrics *m, double unused)
 {
+	(void)unused;
 	return m->bounds ? 100 * (double)m->true_bounds / (double)m->bounds : NAN;
 }
 
-static double get_width(const struct metrics *m)
+static double get_width(const struct metrics *m, double unused)
 {
+	(void)unused;
 	return hist_quantile(&m->width, 0.5) * 1e-3;
 }
 
-static double get_excess(const struct metrics *m)
+static double get_excess(const struct metrics *m, double unused)
 {
-	return get_width(m) - 0.5 * hist_quantile(&m->round_trip, 0.5) * 1e-3;
+	(void)unused;
+	return get_width(m, 0) - 0.5 * hist_quantile(&m->round_trip, 0.5) * 1e-3;
 }
 
-static double get_packets(const struct metrics *m)
+static double get_packets(const struct metrics *m, double unused)
 {
-	return (double)(m->w->packets - m->packets) / running_time(m) / m->s->n;
+	(void)unused;
+	return (double)(m->w->packets - m->packets) /
+	       ((double)(m->w->now - m->s->settle) * 1e-9) / m->s->n;
 }
 
-static double get_moved(const struct metrics *m)
+static double get_moved(const struct metrics *m, double unused)
 {
+	(void)unused;
 	return m->moved * 1e-3;
 }
 
-static double get_steps(const struct metrics *m)
+static double get_steps(const struct metrics *m, double unused)
 {
 	int steps = 0;
 
+	(void)unused;
 	for (int i = 0; i < m->s->n; i++)
 		steps += m->w->host[i].steps;
 	return steps;
 }
 
-static double get_backward(const struct metrics *m)
+static double get_backward(const struct metrics *m, double unused)
 {
 	int64_t most = 0;
 
+	(void)unused;
 	for (int i = 0; i < m->s->n; i++)
 		if (m->w->host[i].backward > most)
 			most = m->w->host[i].backward;
@@ -180,26 +151,27 @@ static double get_backward(const struct metrics *m)
 static const struct {
 	const char *name;
 	enum metric_unit unit;
-	double (*get)(const struct metrics *m);
+	double (*get)(const struct metrics *m, double arg);
+	double arg;
 } table[] = {
-	{ "spread_p50", METRIC_US, get_p50 },
-	{ "spread_p99", METRIC_US, get_p99 },
-	{ "spread_max", METRIC_US, get_max },
-	{ "rms", METRIC_US, get_rms },			/* of the worst node */
-	{ "to_100us", METRIC_S, get_to_100 },		/* spread, for good */
-	{ "to_10us", METRIC_S, get_to_10 },
-	{ "to_1us", METRIC_S, get_to_1 },
-	{ "recover_100us", METRIC_S, get_recover_100 },	/* after the last that happened */
-	{ "recover_10us", METRIC_S, get_recover_10 },
-	{ "recover_1us", METRIC_S, get_recover_1 },
-	{ "rate_error", METRIC_PPM, get_rate },		/* of the group, from the crystals' mean */
-	{ "coverage", METRIC_PERCENT, get_coverage },	/* how often a bound was true */
-	{ "width", METRIC_US, get_width },		/* median half-width of the bound */
-	{ "excess", METRIC_US, get_excess },		/* that minus half the median round trip */
-	{ "packets", METRIC_COUNT, get_packets },	/* sent per s and node */
-	{ "moved", METRIC_US, get_moved },		/* the others, by the faults */
-	{ "steps", METRIC_COUNT, get_steps },		/* once synchronised */
-	{ "backward", METRIC_US, get_backward },	/* the longest of those */
+	{ "spread_p50", METRIC_US, get_spread, 0.5 },
+	{ "spread_p99", METRIC_US, get_spread, 0.99 },
+	{ "spread_max", METRIC_US, get_spread, 1 },
+	{ "rms", METRIC_US, get_rms, 0 },		/* of the worst node */
+	{ "to_100us", METRIC_S, get_to, 0 },
+	{ "to_10us", METRIC_S, get_to, 1 },
+	{ "to_1us", METRIC_S, get_to, 2 },
+	{ "recover_100us", METRIC_S, get_recovery, 0 },	/* after the last that happened */
+	{ "recover_10us", METRIC_S, get_recovery, 1 },
+	{ "recover_1us", METRIC_S, get_recovery, 2 },
+	{ "rate_error", METRIC_PPM, get_rate, 0 },	/* from the crystals' mean */
+	{ "coverage", METRIC_PERCENT, get_coverage, 0 },	/* how often a bound was true */
+	{ "width", METRIC_US, get_width, 0 },		/* median half-width of the bound */
+	{ "excess", METRIC_US, get_excess, 0 },		/* less half the median round trip */
+	{ "packets", METRIC_COUNT, get_packets, 0 },	/* sent per s and node */
+	{ "moved", METRIC_US, get_moved, 0 },		/* the others, by the faults */
+	{ "steps", METRIC_COUNT, get_steps, 0 },	/* once synchronised */
+	{ "backward", METRIC_US, get_backward, 0 },	/* the longest of those */
 };
 
 size_t metrics_count(void)
@@ -228,7 +200,7 @@ enum metric_unit metrics_unit(size_t i)
 
 double metrics_value(const struct metrics *m, size_t i)
 {
-	return table[i].get(m);
+	return table[i].get(m, table[i].arg);
 }
 
 const char *metrics_note(const struct metrics *m)
@@ -410,8 +382,8 @@ static void look_at_bound(struct metrics *m, int i, double group)
 	m->bounds++;
 	m->true_bounds += error <= m->bound[i];
 	if (error > m->bound[i] && !m->note[0])
-		snprintf(m->note, sizeof(m->note), "at %.1f s node %d was off by %.3f us, its bound "
-			 "%.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
+		snprintf(m->note, sizeof(m->note),
+			 "at %.1f s node %d was off by %.3f us, its bound %.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
 	if (m->w->now >= m->s->settle)
 		hist_add(&m->width, m->bound[i]);
 }

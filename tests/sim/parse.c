@@ -73,9 +73,9 @@ bool parse_number(const char *text, enum unit unit, double *value, char err[ERR_
 		*value = number * (unit == UNIT_SECONDS ? 1e9 : 1);
 		return true;
 	}
-	for (size_t i = 0; end != text && isfinite(number) && i < sizeof(units) / sizeof(*units); i++)
-		if (!strcmp(end, units[i].name) && (units[i].unit == unit ||
-		    (units[i].unit == UNIT_TIME && unit == UNIT_SECONDS))) {
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (end != text && isfinite(number) && !strcmp(end, units[i].name) &&
+		    units[i].unit == (unit == UNIT_SECONDS ? UNIT_TIME : unit)) {
 			*value = number * units[i].factor;
 			return true;
 		}
@@ -209,14 +209,15 @@ int parse_fields(const struct key *key, const char *text, int k, struct rng *r, 
 		if (!parse_number(p, unit_of(key->fields[n]), &value[n], err))
 			return 0;
 		if (value[n] < 0 || (key->fields[n] == 'p' && value[n] > 1)) {
-			snprintf(err, ERR_MAX, "%s=%s; accepted: nothing below 0%s", key->name, text,
-				 value[n] < 0 ? "" : ", no part above 100%");
+			snprintf(err, ERR_MAX, "%s=%s; accepted: nothing below 0%s", key->name,
+				 text, value[n] < 0 ? "" : ", no part above 100%");
 			return 0;
 		}
 		p = next;
 	}
 	if (!p)
 		return n;
-	snprintf(err, ERR_MAX, "%s=%s; accepted: %d values, separated by colons", key->name, text, n);
+	snprintf(err, ERR_MAX, "%s=%s; accepted: %d values, separated by colons", key->name,
+		 text, n);
 	return 0;
 }

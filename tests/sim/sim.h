@@ -50,7 +50,7 @@ void rng_normal2(struct rng *r, double z[2]);	/* two independent ones */
 struct osc_conf {		/* doubles only: the scenario's keys are an index into it */
 	double freq;		/* ppb, at the start */
 	double walk;		/* ppb per sqrt(s): random-walk FM */
-	double white;		/* ppb at 1 s: white FM; phase wanders by so many ns per sqrt(s) */
+	double white;		/* ppb at 1 s: white FM; ns of phase per sqrt(s) */
 	double temp_ampl, temp_period;	/* ppb, ns: a sinusoid */
 };
 
@@ -369,7 +369,7 @@ bool parse_value(const char *text, enum unit unit, int k, struct rng *r, double 
 
 struct key {			/* name=A:B:C */
 	const char *name;
-	const char *fields;	/* of each: t(ime) r(ate) p(art) n(umber); capital: may differ by host */
+	const char *fields;	/* t(ime) r(ate) p(art) n(umber); capital: may differ by host */
 	size_t first;		/* index of the double that A goes to */
 };
 
@@ -423,6 +423,21 @@ bool scenario_load(struct scenario *s, const char *path, char err[ERR_MAX]);
 /* After all lines: is it complete? */
 bool scenario_check(struct scenario *s, const char *name, char err[ERR_MAX]);
 void scenario_free(struct scenario *s);
+
+/* --- statement.c: what a line means */
+#define WORDS_MAX 32
+
+struct line {
+	struct scenario *s;
+	char *word[WORDS_MAX + 1];	/* the last is NULL */
+	int n;
+	int64_t at;		/* -1: before the world begins */
+	bool fault;
+	char *err;		/* ERR_MAX */
+};
+
+/* Adds it to the scenario; false: err says what is wrong and what is accepted. */
+bool statement_parse(struct line *l);
 
 /* --- action.c: makes it happen */
 /* The world as it begins; with or without the faults to come. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The simulator: the core in virtual time. Included by the Makefile.
 
-SIM := rng osc vclock link world module host parse scenario action hist metrics
+SIM := rng osc vclock link world module host parse statement scenario action hist metrics
 SIM_OBJ := $(SIM:%=$(B)/sim/%.o)
 SEEDS := 20
 LIMIT :=

@@ -72,18 +72,24 @@ static void apply(struct pair *pair, const struct link_rule *rule)
 	((double *)&pair->link.conf)[rule->field] = rule->value;
 }
 
+static struct pair *new_pair(struct world *w, int from, int to)
+{
+	struct pair *pair = world_alloc(NULL, 1, sizeof(*pair));
+
+	memset(pair, 0, sizeof(*pair));
+	link_init(&pair->link, w->seed, (uint64_t)from << 32 | (uint64_t)to);
+	for (size_t i = 0; i < w->n_rules; i++)
+		if (set_has(&w->rule[i].from, from) && set_has(&w->rule[i].to, to))
+			apply(pair, &w->rule[i]);
+	return pair;
+}
+
 struct pair *world_pair(struct world *w, int from, int to)
 {
 	struct pair **slot = &w->pair[(size_t)from * (size_t)w->n + (size_t)to];
 
-	if (*slot)
-		return *slot;
-	*slot = world_alloc(NULL, 1, sizeof(**slot));
-	memset(*slot, 0, sizeof(**slot));
-	link_init(&(*slot)->link, w->seed, (uint64_t)from << 32 | (uint64_t)to);
-	for (size_t i = 0; i < w->n_rules; i++)
-		if (set_has(&w->rule[i].from, from) && set_has(&w->rule[i].to, to))
-			apply(*slot, &w->rule[i]);
+	if (!*slot)
+		*slot = new_pair(w, from, to);
 	return *slot;
 }
 

@@ -30,29 +30,24 @@ static double uniform(void)
 	return rng_uniform(&chance);
 }
 
-static void set_all(struct set *s)
-{
-	memset(s, 0xff, sizeof(*s));
-}
-
 /* All paths between all nodes */
 static void links(const struct link_conf *conf)
 {
 	struct link_rule rule;
 
-	set_all(&rule.from);
-	set_all(&rule.to);
+	memset(&rule, 0xff, sizeof(rule));
 	for (rule.field = 0; rule.field < sizeof(*conf) / sizeof(double); rule.field++) {
 		rule.value = ((const double *)conf)[rule.field];
 		world_link(&w, &rule);
 	}
 }
 
-/* Both directions of the path between two nodes, or all of them */
+/* Both directions of the path between two nodes */
 static void cut(int a, int b, bool down)
 {
-	struct link_rule rule = { .value = down, .field = offsetof(struct link_conf, down) /
-							  sizeof(double) };
+	struct link_rule rule = {
+		.value = down, .field = offsetof(struct link_conf, down) / sizeof(double),
+	};
 
 	set_add(&rule.from, a);
 	set_add(&rule.from, b);
@@ -951,7 +946,8 @@ static void test_thousand(void **state)
 		while (node_next_action(node, &a)) {
 			if (a.type == NODE_ACT_PEER) {
 				announced++;
-				node_peer_index(node, &a.peer, (uint32_t)(2000 - world_host(&a.peer)));
+				node_peer_index(node, &a.peer,
+						(uint32_t)(2000 - world_host(&a.peer)));
 			}
 			rounds += a.type == NODE_ACT_ROUND;
 		}
