@@ -72,20 +72,28 @@ class Contender:
     """How a time daemon is started, and what its words are when it is well.
 
     name: in tables; config: (lab, guest) -> text; command: started with that text in
-    /run/bench.conf; ask: what to run on a slave; wanted: regular expressions that must
-    be found in the answer.
+    /run/bench.conf; port: UDP, where the master listens; ask: what to run on a slave;
+    wanted: regular expressions that must be found in the answer.
     """
 
-    def __init__(self, name, config, command, ask, wanted):
-        self.name, self.config, self.command = name, config, command
+    def __init__(self, name, config, command, port, ask, wanted):
+        self.name, self.config, self.command, self.port = name, config, command, port
         self.ask, self.wanted = ask, wanted
 
     def start(self, lab):
-        for g in lab.guest:
-            g.begin(f"cat >/run/bench.conf <<'END'\n{self.config(lab, g)}\nEND\n"
-                    f"{self.command} >/run/bench.log 2>&1 & echo $! >/run/bench.pid")
-        for g in lab.guest:
+        """The master first, or chronyd's opening burst would be wasted. Returns the
+        moment (host s) at which the others start."""
+        launch = [f"cat >/run/bench.conf <<'END'\n{self.config(lab, g)}\nEND\n"
+                  f"{self.command} >/run/bench.log 2>&1 & echo $! >/run/bench.pid\n"
+                  for g in lab.guest]
+        lab.guest[0].sh(launch[0] + f"until grep -q ':{self.port:04X} ' /proc/net/udp || "
+                        "! test -d /proc/$!; do usleep 20000; done")
+        begin = time.monotonic()
+        for g in lab.guest[1:]:
+            g.begin(launch[g.index])
+        for g in lab.guest[1:]:
             g.finish()
+        return begin
 
     def complaint(self, lab):
         """What is missing in its own account of itself, first line short; None if all is well."""
@@ -111,13 +119,13 @@ class Contender:
 
 def contenders():
     def add_chrony(name, poll):
-        return Contender(name, chrony(poll), "chronyd -d -F 0 -u root -f /run/bench.conf",
+        return Contender(name, chrony(poll), "chronyd -d -F 0 -u root -f /run/bench.conf", 123,
                          "chronyc -n tracking; chronyc -n ntpdata",
                          [r"Leap status +: Normal", r"Interleaved +: Yes",
                           r"TX timestamping +: Kernel", r"RX timestamping +: Kernel"])
 
     def add_ptp4l(name, options):
-        return Contender(name, ptp4l(options), "ptp4l -S -m -q -i eth0 -f /run/bench.conf",
+        return Contender(name, ptp4l(options), "ptp4l -S -m -q -i eth0 -f /run/bench.conf", 319,
                          "pmc -u -b 0 'GET PORT_DATA_SET' 'GET PORT_PROPERTIES_NP'",
                          [r"portState +SLAVE", r"timestamping +SOFTWARE"])
 
@@ -130,7 +138,7 @@ def contenders():
         add_ptp4l("ptp4l -S raw_weight", "tsproc_mode raw_weight\n"
                   "pi_proportional_const 0.2\npi_integral_const 0.001"),
         Contender("berk", berk(15), "insmod /berk.ko; berkd --config /run/bench.conf",
-                  "cat /sys/kernel/berk/state", ["^synchronised"]),
+                  5525, "cat /sys/kernel/berk/state", ["^synchronised"]),
     ]
 
 
@@ -150,7 +158,8 @@ class Bench:
         return {"kernel": self.lab.guest[0].sh("uname -r").strip(), "versions": self.versions(),
                 "machine": f"QEMU with TCG, {os.cpu_count()} host processors",
                 "nodes": len(self.lab.guest), "slot_s": self.seconds,
-                "counted_s": self.seconds / 2, "alternations": self.rounds, "conditions": CONDITIONS,
+                "counted_s": self.seconds / 2, "alternations": self.rounds,
+                "conditions": CONDITIONS,
                 "crystals_ppm": [g.ppm for g in self.lab.guest], "start_apart_s": 2 * START_S,
                 "impairment": IMPAIRMENT, "load": LOAD,
                 "config": {c.name: [c.config(self.lab, g) for g in self.lab.guest[:2]]
@@ -184,8 +193,7 @@ class Bench:
         lab, n = self.lab, len(self.lab.guest)
         self.set_clocks(seed)
         apart = lab.instant().spread_us(lab.all)
-        begin = time.monotonic()
-        contender.start(lab)
+        begin = contender.start(lab)
         self.follow(begin + self.seconds / 2)
         half = self.counters()
         self.follow(begin + self.seconds)
