@@ -97,7 +97,8 @@ class Guest:
              "-cpu", "qemu64", "-m", "192", "-nodefaults", "-no-user-config", "-no-reboot",
              "-display", "none", "-serial", f"file:{self.console.name}",
              "-kernel", CACHE / f"kernel-{self.lab.series}" / "vmlinuz",
-             "-initrd", BUILD / "vm" / f"{self.lab.image}-{self.lab.series}.cpio", "-append", append,
+             "-initrd", BUILD / "vm" / f"{self.lab.image}-{self.lab.series}.cpio",
+             "-append", append,
              "-object", f"memory-backend-file,id=page,mem-path=/proc/self/fd/{self.fd},"
                         f"size={Page.SIZE},share=on",
              "-device", "ivshmem-plain,memdev=page",
