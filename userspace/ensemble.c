@@ -10,31 +10,40 @@
 #define RATE_SIGMA_MAX	20e3		/* ppb: a rate less certain than that is none */
 #define RATE_SIGMA_SETTLED	200.0	/* ppb: of all; from here on the rate moves slowly */
 #define RATE_TIME	30.0		/* s */
-#define RATE_BIAS_TIME	900.0		/* s */
+#define RATE_JUMP	1000.0	/* ppb from one round to the next: no crystal does that */
+#define RATE_YOUNG	120.0	/* s: members are still turning up */
+#define RATE_PULL_TIME	900.0	/* s */
+#define RATE_PULL	0.1	/* ppb per s: 0.2 us in a minute */
+#define HAMPEL		4.0	/* sigmas */
+#define MAD_SIGMA	1.4826	/* sigmas of a Gaussian in its median absolute deviation */
 
 int ensemble_reserve(struct ensemble *e, size_t n)
 {
 	struct ensemble_member *member;
 	struct ensemble_edge *edge;
-	double *sorted;
+	double *sorted, *change;
 
 	if (n <= e->size)
 		return 0;
 	n += n / 2;
 	member = calloc(n, sizeof(*member));
 	sorted = calloc(n, sizeof(*sorted));
+	change = calloc(n, sizeof(*change));
 	edge = calloc(2 * n, sizeof(*edge));
-	if (!member || !sorted || !edge) {
+	if (!member || !sorted || !change || !edge) {
 		free(member);
 		free(sorted);
+		free(change);
 		free(edge);
 		return -ENOMEM;
 	}
 	free(e->member);
 	free(e->sorted);
+	free(e->change);
 	free(e->edge);
 	e->member = member;
 	e->sorted = sorted;
+	e->change = change;
 	e->edge = edge;
 	e->n = 0;
 	e->size = n;
@@ -45,6 +54,7 @@ void ensemble_free(struct ensemble *e)
 {
 	free(e->member);
 	free(e->sorted);
+	free(e->change);
 	free(e->edge);
 	*e = (struct ensemble){ 0 };
 }
@@ -96,30 +106,21 @@ static void summarise(struct ensemble *e)
 
 bool ensemble_gather(struct ensemble *e)
 {
-	size_t n = 0, used = 0, f;
-	double low, high;
+	size_t n = 0;
 
-	for (size_t i = 0; i < e->n; i++) {
-		e->member[i].weight = 0;
+	for (size_t i = 0; i < e->n; i++)
 		if (e->member[i].eligible)
 			e->sorted[n++] = e->member[i].offset_ns;
-	}
 	if (!n)
 		return false;
 	e->offset_ns = trimmed_mean(e->sorted, n);
-	f = trim(n);
-	low = e->sorted[f];
-	high = e->sorted[n - 1 - f];
+	/* From now on all are averaged: that is how well the result is known. */
 	for (size_t i = 0; i < e->n; i++) {
 		struct ensemble_member *m = &e->member[i];
 
-		if (m->eligible && m->offset_ns >= low && m->offset_ns <= high) {
-			m->weight = 1;
-			used++;
-		}
+		m->agrees = m->eligible;
+		m->weight = m->eligible ? 1 / (double)n : 0;
 	}
-	for (size_t i = 0; i < e->n; i++)
-		e->member[i].weight /= (double)used;
 	summarise(e);
 	return true;
 }
@@ -168,27 +169,43 @@ static size_t largest_overlap(struct ensemble *e, size_t edges, double expected,
 	return most;
 }
 
-static void weigh(struct ensemble *e, double low, double high, double tolerance)
+static double median(double *value, size_t n)
 {
-	double median, sum = 0;
+	qsort(value, n, sizeof(*value), by_value);
+	return (value[(n - 1) / 2] + value[n / 2]) / 2;
+}
+
+/* How far those that agree are spread around their median, 1 sigma. */
+static double scatter(struct ensemble *e, double *middle)
+{
 	size_t n = 0;
 
-	for (size_t i = 0; i < e->n; i++) {
-		struct ensemble_member *m = &e->member[i];
-		double half = ensemble_half_width(m, tolerance);
+	for (size_t i = 0; i < e->n; i++)
+		if (e->member[i].agrees)
+			e->sorted[n++] = e->member[i].offset_ns;
+	*middle = median(e->sorted, n);
+	for (size_t i = 0; i < n; i++)
+		e->sorted[i] = fabs(e->sorted[i] - *middle);
+	return MAD_SIGMA * median(e->sorted, n);
+}
 
-		if (m->eligible && m->offset_ns - half <= low && m->offset_ns + half >= high) {
-			m->weight = 1;
-			e->sorted[n++] = m->sigma_ns;
-		}
-	}
+static void weigh(struct ensemble *e)
+{
+	double middle, sigma, cap, sum = 0;
+	size_t n = 0;
+
+	sigma = scatter(e, &middle);
+	for (size_t i = 0; i < e->n; i++)
+		if (e->member[i].agrees)
+			e->sorted[n++] = e->member[i].sigma_ns;
 	qsort(e->sorted, n, sizeof(*e->sorted), by_value);
-	median = fmax(e->sorted[n / 2], 1);
+	cap = fmax(e->sorted[n / 2], 1);
 	for (size_t i = 0; i < e->n; i++) {
 		struct ensemble_member *m = &e->member[i];
-		double sigma = fmax(m->sigma_ns, median);
+		double own = fmax(m->sigma_ns, cap);
 
-		m->weight /= sigma * sigma;
+		if (m->agrees && fabs(m->offset_ns - middle) <= HAMPEL * fmax(sigma, own))
+			m->weight = 1 / (own * own);
 		sum += m->weight;
 	}
 	e->offset_ns = 0;
@@ -209,6 +226,7 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 		double half = ensemble_half_width(m, tolerance_ns);
 
 		m->weight = 0;
+		m->agrees = false;
 		if (!m->eligible)
 			continue;
 		e->edge[edges++] = (struct ensemble_edge){ m->offset_ns - half, 1 };
@@ -225,49 +243,120 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 	}
 	if (2 * most <= voters)
 		return false;
-	weigh(e, low, high, tolerance_ns);
+	for (size_t i = 0; i < e->n; i++) {
+		struct ensemble_member *m = &e->member[i];
+		double half = ensemble_half_width(m, tolerance_ns);
+
+		m->agrees = m->eligible && m->offset_ns - half <= low &&
+			    m->offset_ns + half >= high;
+	}
+	weigh(e);
 	return true;
 }
 
-/* A number of which no few others sum up to the same: the finaliser of splitmix64. */
-static uint64_t scatter(uint64_t x)
+static bool rate_usable(const struct ensemble *e, const struct ensemble_member *m)
 {
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
+	return m->weight > 0 &&
+	       m->rate_sigma_ppb < (e->rate_settled ? RATE_SIGMA_SETTLED : RATE_SIGMA_MAX);
 }
 
-void ensemble_rate(struct ensemble *e, int64_t now)
+/*
+ * The mean, within what f liars cannot reach; how many are usable, and the worst
+ * sigma. While the group is young, whoever has gone again counts as well.
+ */
+static double mean_rate(struct ensemble *e, size_t *usable, double *worst)
 {
-	double dt = fmax((double)(now - e->rate_raw) * 1e-9, 0), mean, worst = 0, gain;
-	uint64_t set = 0;
+	double sum = 0;
+	size_t n = 0, f;
+
+	*usable = 0;
+	*worst = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		const struct ensemble_member *m = &e->member[i];
+
+		if (rate_usable(e, m)) {
+			e->sorted[n] = m->rate_ppb;
+			*worst = fmax(*worst, m->rate_sigma_ppb);
+			++*usable;
+		} else if (e->rate_age < RATE_YOUNG && !isnan(*m->rate_seen)) {
+			e->sorted[n] = *m->rate_seen;
+		} else {
+			continue;
+		}
+		sum += e->sorted[n++];
+	}
+	if (!n)
+		return 0;
+	qsort(e->sorted, n, sizeof(*e->sorted), by_value);
+	f = (n - 1) / 3;
+	return fmin(fmax(sum / (double)n, e->sorted[f]), e->sorted[n - 1 - f]);
+}
+
+/* What most rates seem to have done: that was the local crystal, with the sign reversed. */
+static double common_change(struct ensemble *e)
+{
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
 		const struct ensemble_member *m = &e->member[i];
 
-		if (m->weight == 0 || m->rate_sigma_ppb > RATE_SIGMA_MAX)
-			continue;
-		e->sorted[n++] = m->rate_ppb;
-		set += scatter(i + 1);
-		worst = fmax(worst, m->rate_sigma_ppb);
+		if (m->known && m->rate_sigma_ppb < RATE_SIGMA_MAX && !isnan(*m->rate_seen))
+			e->sorted[n++] = m->rate_ppb - *m->rate_seen;
 	}
+	return n > 2 ? median(e->sorted, n) : 0;
+}
+
+/* The mean of what the crystals did by themselves, unless it was a jump. Remembers the rates. */
+static double own_changes(struct ensemble *e, double common)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++) {
+		const struct ensemble_member *m = &e->member[i];
+		double change = m->rate_ppb - *m->rate_seen - common;
+
+		if (!rate_usable(e, m)) {
+			*m->rate_seen += common;
+			continue;
+		}
+		if (!isnan(change) && (!e->rate_settled || fabs(change) < RATE_JUMP))
+			sum += change;
+		*m->rate_seen = m->rate_ppb;
+		n++;
+	}
+	return n ? sum / (double)n : 0;
+}
+
+void ensemble_inherit_rate(struct ensemble *e, double rate_ppb)
+{
+	e->rate_ppb = e->rate_goal_ppb = rate_ppb;
+	e->rate_age = RATE_YOUNG;
+	e->rate_settled = false;
+}
+
+void ensemble_rate(struct ensemble *e, int64_t now)
+{
+	double dt = fmax((double)(now - e->rate_raw) * 1e-9, 0), mean, worst, common, pull, tau;
+	size_t n;
+
+	common = common_change(e);
+	e->rate_ppb += common;
+	e->rate_goal_ppb += common + own_changes(e, common);
+	mean = mean_rate(e, &n, &worst);
+	e->rate_raw = now;
 	if (2 * n <= e->used)
 		return;
-	mean = trimmed_mean(e->sorted, n);
-	if (!e->rate_settled)
-		e->rate_bias_ppb = 0;
-	else if (set != e->rate_set)
-		e->rate_bias_ppb = e->rate_ppb - mean;
-	else
-		e->rate_bias_ppb *= exp(-dt / RATE_BIAS_TIME);
-	gain = e->rate_settled ? 1 - exp(-dt / RATE_TIME) : 1;
-	e->rate_ppb += gain * (mean + e->rate_bias_ppb - e->rate_ppb);
-	e->rate_set = set;
+	pull = mean - e->rate_goal_ppb;
+	if (e->rate_age >= RATE_YOUNG)
+		pull = fmax(fmin(pull * dt / RATE_PULL_TIME, RATE_PULL * dt), -RATE_PULL * dt);
+	e->rate_goal_ppb += pull;
+	tau = e->rate_settled ? fmin(e->rate_age / 4, RATE_TIME) : 0;
+	e->rate_ppb += (tau > 0 ? 1 - exp(-dt / tau) : 1) * (e->rate_goal_ppb - e->rate_ppb);
 	e->rate_sigma_ppb = worst / sqrt((double)n);
+	e->rate_age += e->rate_settled ? dt : 0;
 	e->rate_settled = e->rate_settled || worst < RATE_SIGMA_SETTLED;
 	e->rate_known = true;
-	e->rate_raw = now;
 }
 
 double ensemble_member_sigma(const struct ensemble *e, size_t i)
@@ -281,7 +370,5 @@ double ensemble_member_sigma(const struct ensemble *e, size_t i)
 
 double ensemble_member_bound(const struct ensemble *e, size_t i)
 {
-	const struct ensemble_member *m = &e->member[i];
-
-	return e->bound_ns + m->bound_ns * (1 - 2 * fmin(m->weight, 0.5));
+	return fmax(e->bound_ns, e->member[i].bound_ns);
 }

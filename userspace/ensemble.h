@@ -15,11 +15,14 @@
 
 struct ensemble_member {
 	/* in */
+	bool known;		/* what follows is */
 	bool eligible;		/* may take part */
 	double offset_ns, sigma_ns;
 	double bound_ns;	/* of what sigma cannot know: asymmetry of the path */
 	double rate_ppb, rate_sigma_ppb;
+	double *rate_seen;	/* where its rate is kept from round to round; NAN: not yet */
 	/* out */
+	bool agrees;		/* with the majority */
 	double weight;		/* in the mean; 0 = not used. They sum to 1. */
 };
 
@@ -32,6 +35,7 @@ struct ensemble {
 	struct ensemble_member *member;	/* size of them; [0..n) are set by the caller */
 	size_t n, size;
 	double *sorted;			/* scratch, size */
+	double *change;			/* scratch, size */
 	struct ensemble_edge *edge;	/* scratch, 2 * size */
 
 	/* Results */
@@ -41,8 +45,8 @@ struct ensemble {
 	bool rate_settled;		/* from now on it moves slowly */
 	double rate_ppb, rate_sigma_ppb;	/* of the group */
 	int64_t rate_raw;		/* when that was last brought up to date */
-	uint64_t rate_set;		/* stands for the set of members it is the mean of */
-	double rate_bias_ppb;		/* to the mean, since that set changed */
+	double rate_goal_ppb;		/* what it follows */
+	double rate_age;		/* s: since it settled */
 };
 
 /* Makes room for n members. -ENOMEM changes nothing. */
@@ -60,24 +64,42 @@ bool ensemble_gather(struct ensemble *e);
 /*
  * Clocks that are together: the largest set of eligible members whose
  * intervals offset +- (K sigma + tolerance) have a point in common (Marzullo &
- * Owicki, 1983), averaged by inverse variance with a cap at the median's
- * weight. expected_ns is where the group's time should be by its own past
+ * Owicki, 1983). expected_ns is where the group's time should be by its own past
  * (NAN: unknown); it decides between sets of equal size and has one vote, but
  * no weight. False if no set holds a majority of the votes; then no weight is
  * set.
+ *
+ * Those that agree are averaged by inverse variance with a cap at the median's
+ * weight, but without those that lie far outside of what the others are spread
+ * (Hampel, "The influence curve and its role in robust estimation", 1974): one
+ * that begins to go wrong moves nobody.
  */
 bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns);
 
 /*
- * The group's rate at local raw time now: the trimmed mean over the used
- * members whose rates are known. Once learned, it follows them with a time
- * constant of half a minute. When others become members it does not: whoever
- * is cut off holds the rate that the group had, so that one is kept, and the
- * new mean is approached over a quarter of an hour.
+ * The group's rate at local raw time now: the mean over the used members whose
+ * rates are known, within what f = (n - 1) / 3 liars cannot reach. Once learned,
+ * it follows changes of that mean with a time constant of half a minute, but
+ * only those that the crystals make themselves:
+ *  - a change that most rates show is of the local crystal, which they are
+ *    relative to, and is taken over at once;
+ *  - a jump of one crystal is its own affair;
+ *  - members come and go without changing it. Whoever is cut off holds the rate
+ *    that the group had. It then approaches its new mean so slowly that nobody
+ *    notices.
  */
 void ensemble_rate(struct ensemble *e, int64_t now);
 
-/* Of member i's difference to the group: standard deviation, and asymmetry. */
+/*
+ * A group that was there before has a rate already: from now on that is kept as
+ * if it had been learned here.
+ */
+void ensemble_inherit_rate(struct ensemble *e, double rate_ppb);
+
+/*
+ * Of member i's difference to the group: standard deviation; and asymmetry, be it
+ * of its own path or of all those that the group's time was found through.
+ */
 double ensemble_member_sigma(const struct ensemble *e, size_t i);
 double ensemble_member_bound(const struct ensemble *e, size_t i);
 

@@ -13,8 +13,9 @@
 #define HOLDOVER	4	/* intervals without a correction */
 #define LOST		300	/* intervals: then the clock is not synchronised any more */
 #define MAXERROR	16000000000LL	/* ns: the kernel's "unknown" */
-#define DRIFT_UNKNOWN	100e3	/* ppb: any crystal in use */
-#define DRIFT_FLOOR	10.0	/* ppb */
+#define DRIFT_FLOOR	10.0	/* ppb: what the clock does beside its command */
+#define MUCH		2.0	/* times the sigma */
+#define CONTRADICTION	6.0	/* sigmas between what is known and what is told */
 #define WANDER		3.0	/* ppb per sqrt(s): of a crystal left alone */
 #define SIGMAS		4.0
 #define EARLY		1000000LL	/* ns: a reference in the future by this much is nonsense */
@@ -28,27 +29,52 @@ static int64_t interval_of(const struct node *node)
 	       f->last.interval_ns : node->conf.interval_ns;
 }
 
-/* ppb: how far off the frequency can be, age seconds after it was measured. */
-static double drift(const struct follow *f, double age)
+/* Standard deviations of the line held, dt seconds after it was last corrected. */
+static double rate_sigma(const struct follow *f, double dt)
 {
-	if (!f->last.rate_known)
-		return DRIFT_UNKNOWN;
-	return DRIFT_FLOOR + SIGMAS * (f->last.rate_sigma_ppb + WANDER * sqrt(age));
+	return sqrt(f->rate_sigma_ppb * f->rate_sigma_ppb + WANDER * WANDER * dt);
 }
 
-static double seconds_since(const struct follow *f, struct node_now now)
+static double line_sigma(const struct follow *f, double dt)
 {
-	return fmax((double)(now.raw_ns - f->last.ref_raw_ns) * 1e-9, 0);
+	double rate = f->rate_sigma_ppb * dt;
+
+	return sqrt(f->sigma_ns * f->sigma_ns + rate * rate + WANDER * WANDER * dt * dt * dt / 3);
+}
+
+static double seconds_since(const struct follow *f, int64_t raw_ns)
+{
+	return fmax((double)(raw_ns - f->last.ref_raw_ns) * 1e-9, 0);
+}
+
+/* ns: how far the line may have left the group's time, age seconds after it was corrected. */
+static double drift(const struct follow *f, double age)
+{
+	return (DRIFT_FLOOR + SIGMAS * rate_sigma(f, age)) * age;
 }
 
 /* ns; the group's time is within REALTIME +- this. */
 static double error_bound(const struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
-	double age = seconds_since(f, now);
 
-	return fabs(servo_pending(&node->servo, now.raw_ns)) + SIGMAS * (double)f->last.sigma_ns +
-	       (double)f->last.bound_ns + drift(f, age) * age;
+	return fabs(servo_pending(&node->servo, now.raw_ns)) + fabs(node->servo.surprise_ns) +
+	       SIGMAS * fmax(f->sigma_ns, (double)f->last.sigma_ns) + (double)f->last.bound_ns +
+	       drift(f, seconds_since(f, now.raw_ns));
+}
+
+static int64_t valid_ns(const struct node *node)
+{
+	return HOLDOVER * interval_of(node) + SECOND;
+}
+
+/* ppb: such that the bound stays true until it is void; it grows faster and faster. */
+static double bound_growth(const struct node *node, struct node_now now)
+{
+	const struct follow *f = &node->follow;
+	double age = seconds_since(f, now.raw_ns), valid = (double)valid_ns(node) * 1e-9;
+
+	return (drift(f, age + valid) - drift(f, age)) / valid;
 }
 
 static enum berk_state state_of(const struct node *node, struct node_now now)
@@ -56,7 +82,7 @@ static enum berk_state state_of(const struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 	int64_t age = now.raw_ns - f->heard_raw;
 
-	if (!f->heard || age > LOST * interval_of(node))
+	if (!f->heard || f->withdrawn || age > LOST * interval_of(node))
 		return BERK_STATE_UNSYNCHRONISED;
 	if (age > HOLDOVER * interval_of(node))
 		return BERK_STATE_HOLDOVER;
@@ -78,6 +104,9 @@ static void say_state(struct node *node, struct node_now now)
 	else if (f->state == BERK_STATE_HOLDOVER)
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "no correction for %.1f s: holding the frequency (holdover)", age);
+	else if (f->withdrawn)
+		node_say(node, now.raw_ns, LOG_WARNING, "the group's time is not within this"
+			 " clock's error bound: unsynchronised until that is clear");
 	else if (now.raw_ns - f->heard_raw > LOST * interval_of(node))
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "no correction for %.0f s: unsynchronised", age);
@@ -89,7 +118,7 @@ static void say_state(struct node *node, struct node_now now)
 static void publish(struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
-	int64_t valid = (HOLDOVER * interval_of(node) + SECOND) / 1000000;
+	bool known = f->heard && !f->withdrawn;
 
 	node->do_publish = true;
 	node->publish = (struct node_publish){
@@ -99,12 +128,13 @@ static void publish(struct node *node, struct node_now now)
 		.term = node->term,
 		.round = f->round,
 		.offset_ns = llrint(servo_pending(&node->servo, now.raw_ns)),
-		.error_bound_ns = f->heard ? (uint64_t)llrint(fmin(error_bound(node, now), 9e18)) :
-					      UINT64_MAX,
-		.error_growth_ppb = (uint32_t)ceil(drift(f, seconds_since(f, now))),
+		.error_bound_ns = known ? (uint64_t)ceil(fmin(error_bound(node, now), 9e18)) :
+					  UINT64_MAX,
+		.error_growth_ppb = (uint32_t)ceil(fmin(bound_growth(node, now), 1e9)),
 		.freq_ppb = servo_base_ppb(&node->servo),
-		.freq_sigma_ppb = f->heard && f->last.rate_known ? f->last.rate_sigma_ppb : 0,
-		.valid_ms = (uint32_t)valid,
+		.freq_sigma_ppb = f->rate_sigma_ppb < RATE_UNKNOWN ?
+				  rate_sigma(f, seconds_since(f, now.raw_ns)) : 0,
+		.valid_ms = (uint32_t)(valid_ns(node) / 1000000),
 	};
 	node->publish_next = now.raw_ns + node->conf.interval_ns;
 }
@@ -121,11 +151,15 @@ static void update_state(struct node *node, struct node_now now)
 	publish(node, now);
 }
 
-/* Queues what the clock is to do, with the kernel's error bounds. */
+/*
+ * Queues what the clock is to do, with the kernel's error bounds. The kernel lets
+ * maxerror grow by 500 ppm, but only from the next second on.
+ */
 static void set_clock(struct node *node, struct node_now now, int64_t step_ns, double freq_ppb)
 {
 	const struct follow *f = &node->follow;
-	double bound = f->heard ? error_bound(node, now) : INFINITY;
+	double bound = f->heard && !f->withdrawn ?
+		       error_bound(node, now) + bound_growth(node, now) : INFINITY;
 	double pending = servo_pending(&node->servo, now.raw_ns);
 
 	node->do_clock = true;
@@ -133,7 +167,7 @@ static void set_clock(struct node *node, struct node_now now, int64_t step_ns, d
 	node->clock.freq_ppb = freq_ppb;
 	node->clock.maxerror_ns = bound < (double)MAXERROR ? llrint(bound) : MAXERROR;
 	node->clock.esterror_ns = f->heard ? llrint(fmin((double)MAXERROR, fabs(pending) +
-							 (double)f->last.sigma_ns)) : MAXERROR;
+							 f->sigma_ns)) : MAXERROR;
 	node->clock.synchronised = f->state != BERK_STATE_UNSYNCHRONISED;
 }
 
@@ -164,14 +198,67 @@ static void run_servo(struct node *node, struct node_now now)
 
 void follow_start(struct node *node, struct node_now now)
 {
+	double sigma = node->conf.freq_sigma_ppb;
+
+	node->follow.rate_sigma_ppb = sigma > 0 ? fmin(sigma, RATE_UNKNOWN) : RATE_UNKNOWN;
 	set_clock(node, now, 0, node->conf.freq_ppb);
 	publish(node, now);
 }
 
-void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
-		  const struct msg_correct *c)
+/* How much of something new to take, known with sigma `told`, where own is known, too. */
+static double gain(double difference, double own, double told)
+{
+	double ratio = told > 0 ? MUCH * own / told : INFINITY;
+
+	if (ratio >= 1 || fabs(difference) > CONTRADICTION * hypot(own, told))
+		return 1;
+	return ratio * ratio;
+}
+
+static double mixed(double gain, double own, double told)
+{
+	return hypot((1 - gain) * own, gain * told);
+}
+
+/*
+ * A correction that is much less certain than the line held so far (from a master
+ * that has only begun to measure, after losses) moves it only so far, and noise
+ * is not fed into the clock. One that is as certain contains what was known
+ * before, and replaces it.
+ */
+static void blend(struct node *node, struct msg_correct *c)
 {
 	struct follow *f = &node->follow;
+	double dt = seconds_since(f, c->ref_raw_ns), own = line_sigma(f, dt), g;
+	double told = (double)c->sigma_ns, rate = rate_sigma(f, dt);
+	/* unsigned: a message may say anything */
+	double difference = (double)(int64_t)((uint64_t)(c->ref_real_ns - c->offset_ns) -
+				     (uint64_t)servo_line(&node->servo, c->ref_raw_ns));
+
+	g = gain(difference, own, told);
+	c->offset_ns += llrint((1 - g) * difference);
+	f->withdrawn = fabs(difference) > error_bound(node, (struct node_now){
+		.raw_ns = c->ref_raw_ns }) + SIGMAS * told + (double)c->bound_ns;
+	f->sigma_ns = mixed(g, own, told);
+	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb) : 0;
+	c->freq_ppb = node->servo.line_ppb + g * (c->freq_ppb - node->servo.line_ppb);
+	f->rate_sigma_ppb = mixed(g, rate, c->rate_sigma_ppb);
+}
+
+/* The first one, or one that nothing before counts against. */
+static void believe(struct follow *f, const struct msg_correct *c)
+{
+	f->sigma_ns = (double)c->sigma_ns;
+	f->withdrawn = false;
+	if (c->rate_known)
+		f->rate_sigma_ppb = c->rate_sigma_ppb;
+}
+
+void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
+		  const struct msg_correct *told)
+{
+	struct follow *f = &node->follow;
+	struct msg_correct corrected = *told, *c = &corrected;
 	/* a clock that nobody vouches for any more may as well be stepped */
 	bool lost = f->heard && now.raw_ns - f->heard_raw > LOST * interval_of(node);
 
@@ -180,6 +267,10 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 			 "; it was %016" PRIx64, master_id, c->term, f->master_id);
 	if (!f->heard || f->master_id != master_id || f->term != c->term)
 		f->stray_logged = false;
+	if (f->heard && node->servo.have_line && !c->may_step && !c->anew && !lost)
+		blend(node, c);
+	else
+		believe(f, c);
 	f->heard = true;
 	f->master_id = master_id;
 	f->term = c->term;
@@ -249,7 +340,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 	status = judge(node, now, from_id, c);
 	if (status == MSG_APPLIED)
 		follow_apply(node, now, from_id, c);
-	node->do_ack = true;
+	node->do_ack = c->want_ack || status != MSG_APPLIED;
 	node->ack_to = *from;
 	node->ack = (struct msg_ack){
 		.term = c->term,

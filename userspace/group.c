@@ -33,21 +33,29 @@ void group_fill(struct node *node)
 	struct ensemble *e = &m->ensemble;
 
 	e->n = m->n + 1;
-	e->member[0] = (struct ensemble_member){ .eligible = m->self.status == PEER_MEMBER };
+	e->member[0] = (struct ensemble_member){
+		.known = true,
+		.eligible = m->self.status == PEER_MEMBER,
+		.rate_seen = &m->self.rate_seen,
+	};
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 		struct track *t = &peer->track;
 
-		e->member[i + 1] = (struct ensemble_member){ 0 };
+		e->member[i + 1] = (struct ensemble_member){
+			.rate_seen = &peer->standing.rate_seen,
+		};
 		if (!peer->have_ref)
 			continue;
 		e->member[i + 1] = (struct ensemble_member){
+			.known = true,
 			.eligible = peer->standing.status == PEER_MEMBER,
 			.offset_ns = offset_at_own(m, peer),
 			.sigma_ns = t->sigma_ns,
 			.bound_ns = t->bound_ns,
 			.rate_ppb = t->rate_ppb,
 			.rate_sigma_ppb = t->rate_sigma_ppb,
+			.rate_seen = &peer->standing.rate_seen,
 		};
 	}
 }
@@ -70,7 +78,24 @@ static double tolerance(const struct node *node)
 	return tol + rate * fmin((double)m->period_ns * 1e-9, 1);
 }
 
-/* Peers that were in a group before bring its time with them; this node joins. */
+/* What the rates of the clocks that agree are on average, in our RAW time. */
+static double rate_of_veterans(const struct master *m)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+
+		if (!m->ensemble.member[i + 1].agrees)
+			continue;
+		sum += peer->track.rate_ppb + peer->ref.peer_slope_ppb;
+		n++;
+	}
+	return sum / (double)n;
+}
+
+/* Peers that were in a group before bring its time and its rate with them; this node joins. */
 static bool found_on_veterans(struct node *node)
 {
 	struct master *m = &node->master;
@@ -86,8 +111,9 @@ static bool found_on_veterans(struct node *node)
 	if (!ensemble_agree(e, tolerance(node), NAN))
 		return false;
 	for (size_t i = 0; i < m->n; i++)
-		if (e->member[i + 1].weight > 0)
+		if (e->member[i + 1].agrees)
 			m->peer[i]->standing.status = PEER_MEMBER;
+	ensemble_inherit_rate(e, rate_of_veterans(m));
 	return true;
 }
 
@@ -174,7 +200,7 @@ static void expel(struct node *node, struct node_now now)
 	const struct ensemble *e = &m->ensemble;
 	char text[PEER_TEXT];
 
-	if (e->member[0].eligible && e->member[0].weight == 0) {
+	if (e->member[0].eligible && !e->member[0].agrees) {
 		standing_lower(&m->self, PEER_FALSETICKER);
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "this clock is off by %+.1f us against the majority: left out",
@@ -183,7 +209,7 @@ static void expel(struct node *node, struct node_now now)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct ensemble_member *member = &e->member[i + 1];
 
-		if (!member->eligible || member->weight > 0)
+		if (!member->eligible || member->agrees)
 			continue;
 		standing_lower(&m->peer[i]->standing, PEER_FALSETICKER);
 		node_say(node, now.raw_ns, LOG_WARNING,

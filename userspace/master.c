@@ -18,6 +18,7 @@
 #define SPACING_MAX	20000000LL	/* ns between probes of one peer */
 #define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
 #define RECENT		2	/* intervals: an older sample is no sign of life */
+#define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
 void master_start(struct node *node, struct node_now now)
@@ -26,6 +27,7 @@ void master_start(struct node *node, struct node_now now)
 
 	m->fast = FAST_ROUNDS;
 	m->self.status = PEER_CANDIDATE;
+	m->self.rate_seen = NAN;
 	m->round_next = now.raw_ns;
 }
 
@@ -157,6 +159,9 @@ static void correct_peer(struct node *node, size_t i)
 	struct msg_correct c = correction(node, i + 1);
 
 	c.may_step = peer->may_step;
+	c.anew = peer->anew;
+	c.want_ack = peer->standing.status != PEER_MEMBER || peer->may_step || peer->anew ||
+		     peer->unacked + 1 >= ACK_EVERY;
 	c.ref_raw_ns = peer->ref.peer.raw_ns;
 	c.ref_real_ns = peer->ref.peer.real_ns;
 	c.offset_ns = c.ref_real_ns - group_real(m, peer->ref.local.raw_ns);
@@ -177,10 +182,24 @@ static void correct_self(struct node *node, struct node_now now)
 	c.ref_raw_ns = m->own.raw_ns;
 	c.ref_real_ns = m->own.real_ns;
 	c.offset_ns = m->own.real_ns - m->group_real;
+	c.anew = m->self.status != PEER_MEMBER;
 	c.rate_known = m->ensemble.rate_known;
 	c.freq_ppb = m->ensemble.rate_ppb;
 	c.rate_sigma_ppb = m->ensemble.rate_sigma_ppb;
 	follow_apply(node, now, node->conf.node_id, &c);
+}
+
+/* A group of which only this node is left keeps the time that all of them had. */
+static void note_uncertainty(struct master *m)
+{
+	struct ensemble *e = &m->ensemble;
+
+	if (e->used > 1) {
+		m->sigma_ns = e->sigma_ns;
+		m->bound_ns = e->bound_ns;
+	}
+	e->sigma_ns = fmax(e->sigma_ns, e->used > 1 ? 0 : m->sigma_ns);
+	e->bound_ns = fmax(e->bound_ns, e->used > 1 ? 0 : m->bound_ns);
 }
 
 static void correct_all(struct node *node, struct node_now now)
@@ -190,9 +209,12 @@ static void correct_all(struct node *node, struct node_now now)
 
 	m->group_real = m->own.real_ns + llrint(e->offset_ns);
 	m->group_raw = m->own.raw_ns;
+	note_uncertainty(m);
 	if (m->n)
 		ensemble_rate(e, m->own.raw_ns);
-	for (size_t i = 0; i < m->n; i++)
+	if (m->hold)
+		m->hold--;
+	for (size_t i = 0; i < m->n && !m->hold; i++)
 		if (members_corrigible(m->peer[i]))
 			correct_peer(node, i);
 	correct_self(node, now);
@@ -281,6 +303,7 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		peer->acked = true;
 		peer->unacked = 0;
 		peer->may_step = false;
+		peer->anew = false;
 		break;
 	case MSG_STALE:
 		if (ack->current_term > node->term)

@@ -2,6 +2,7 @@
 /* members: who is there at the end of a round, and what is to be thought of them */
 #include "node_priv.h"
 
+#define RECOVER		4	/* rounds in which the others are only measured: they keep time well */
 #define MISSED		2	/* rounds without an answer: silent */
 
 void standing_lower(struct standing *s, enum peer_status status)
@@ -57,18 +58,20 @@ bool members_check_restarts(struct node *node, struct node_now now)
 
 	for (size_t i = 0; i < m->n; i++) {
 		present += m->peer[i]->answered;
-		restarted += m->peer[i]->restarted;
+		restarted += m->peer[i]->restarted || m->peer[i]->track.upset;
 	}
 	if (present > 1 && 2 * restarted > present) {
 		standing_lower(&m->self, PEER_CANDIDATE);
 		servo_allow_step(&node->servo);
+		m->hold = RECOVER;
 		node_say(node, now.raw_ns, LOG_WARNING,
-			 "this node was paused: asking the others for the time");
+			 "this node was paused, or its crystal jumped: asking the others for the time");
 		return true;
 	}
 	for (size_t i = 0; i < m->n && restarted; i++) {
 		struct peer *peer = m->peer[i];
 
+		peer->anew |= peer->track.upset;
 		if (!peer->restarted)
 			continue;
 		peer->may_step = true;

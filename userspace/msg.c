@@ -12,7 +12,9 @@
 
 #define FLAG_RATE_KNOWN	0x0001
 #define FLAG_MAY_STEP	0x0002
-#define FLAGS		(FLAG_RATE_KNOWN | FLAG_MAY_STEP)
+#define FLAG_ANEW	0x0004
+#define FLAG_WANT_ACK	0x0008
+#define FLAGS		(FLAG_RATE_KNOWN | FLAG_MAY_STEP | FLAG_ANEW | FLAG_WANT_ACK)
 
 #define TIME_MAX	(INT64_C(1) << 62)
 #define OFFSET_MAX	(INT64_C(1) << 61)
@@ -70,7 +72,8 @@ static bool within(int64_t v, int64_t min, int64_t max)
 
 static size_t encode_correct(const struct msg_correct *c, unsigned char *buf)
 {
-	put16(buf + 2, (c->rate_known ? FLAG_RATE_KNOWN : 0) | (c->may_step ? FLAG_MAY_STEP : 0));
+	put16(buf + 2, (c->rate_known ? FLAG_RATE_KNOWN : 0) | (c->may_step ? FLAG_MAY_STEP : 0) |
+		       (c->anew ? FLAG_ANEW : 0) | (c->want_ack ? FLAG_WANT_ACK : 0));
 	put32(buf + 4, c->term);
 	put32(buf + 8, c->round);
 	put32(buf + 12, c->members);
@@ -119,6 +122,8 @@ static int decode_correct(struct msg_correct *c, const unsigned char *p, size_t 
 	*c = (struct msg_correct){
 		.rate_known = flags & FLAG_RATE_KNOWN,
 		.may_step = flags & FLAG_MAY_STEP,
+		.anew = flags & FLAG_ANEW,
+		.want_ack = flags & FLAG_WANT_ACK,
 		.term = get32(p + 4),
 		.round = get32(p + 8),
 		.members = get32(p + 12),

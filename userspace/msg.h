@@ -57,6 +57,8 @@ struct msg_correct {
 	uint32_t members;	/* clocks averaged */
 	bool rate_known;	/* false: freq means nothing, leave it as it is */
 	bool may_step;		/* the receiver's RAW clock started anew */
+	bool anew;		/* what the receiver knew of its crystal does not hold any more */
+	bool want_ack;		/* what is not applied is answered anyway */
 	int64_t ref_raw_ns, ref_real_ns;	/* the receiver's clocks at one instant */
 	int64_t offset_ns;	/* then; positive = the receiver is ahead of the group */
 	double freq_ppb;	/* group time per receiver's RAW time, minus 1 */

@@ -16,7 +16,7 @@
 #define TERM_LEAP	(UINT32_C(1) << 30)	/* a term further ahead is not believed */
 #define LOGS		16	/* lines waiting to be taken */
 #define FAST_ROUNDS	5	/* quick ones at the start */
-#define UNACKED		10	/* corrections without acknowledgement: no member */
+#define UNACKED		16	/* corrections without acknowledgement: no member */
 #define RATE_UNKNOWN	100e3	/* ppb */
 
 enum peer_status {
@@ -31,6 +31,7 @@ enum peer_status {
 struct standing {
 	enum peer_status status;
 	unsigned int close;	/* rounds in a row within the tolerance */
+	double rate_seen;	/* ppb: of its crystal; see ensemble_rate() */
 };
 
 struct peer {
@@ -52,6 +53,7 @@ struct peer {
 	unsigned int unacked;	/* corrections in a row without an acknowledgement */
 	bool acked;		/* any, since it came or came back */
 	bool may_step;		/* its RAW clock started anew; until it acknowledges */
+	bool anew;		/* its crystal is not what it was; likewise */
 
 	/* Actions waiting to be taken */
 	bool announce, send;
@@ -65,6 +67,8 @@ struct follow {
 	uint32_t term, round;	/* of the last correction accepted */
 	struct msg_correct last;
 	int64_t heard_raw;	/* when it came */
+	double sigma_ns, rate_sigma_ppb;	/* of the line held, at last.ref_raw_ns */
+	bool withdrawn;		/* the last correction contradicts the error bound */
 	enum berk_state state;
 	bool stray_logged;	/* another master, at this term */
 };
@@ -93,6 +97,8 @@ struct master {
 	struct standing self;
 	unsigned int waited;	/* rounds for all peers to turn up at the very start */
 	unsigned int discord;	/* rounds in a row without a majority */
+	unsigned int hold;	/* rounds to come in which only this node is corrected */
+	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone, contested;	/* logged */
 };
 

@@ -2,6 +2,7 @@
 /* peer: the master's table of peers, found by address and by the kernel's index */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ int node_peer_add(struct node *node, const union node_addr *addr)
 		return -ENOMEM;
 	peer->addr = *addr;
 	peer->announce = true;
+	peer->standing.rate_seen = NAN;
 	track_init(&peer->track);
 	insert(m->peer, &m->n, place_by_addr(m, addr), peer);
 	m->scan = 0;

@@ -68,11 +68,14 @@ static int64_t advance(int64_t raw, double ppb)
 	return raw + llrint((double)raw * ppb * 1e-9);
 }
 
+int64_t servo_line(const struct servo *s, int64_t raw_ns)
+{
+	return s->line_real + advance(raw_ns - s->line_raw, s->line_ppb);
+}
+
 static double pending_at(const struct servo *s, int64_t raw_ns, double phase)
 {
-	int64_t line = s->line_real + advance(raw_ns - s->line_raw, s->line_ppb);
-
-	return (double)(s->real - line) + phase;
+	return (double)(s->real - servo_line(s, raw_ns)) + phase;
 }
 
 double servo_pending(const struct servo *s, int64_t raw_ns)

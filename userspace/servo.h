@@ -78,6 +78,9 @@ void servo_forget(struct servo *s, bool line);
  */
 struct servo_cmd servo_run(struct servo *s, int64_t raw_ns, int64_t real_ns);
 
+/* The line at raw_ns. Needs one. */
+int64_t servo_line(const struct servo *s, int64_t raw_ns);
+
 /* REALTIME minus the line at raw_ns, as far as known: positive = ahead. 0 without a line. */
 double servo_pending(const struct servo *s, int64_t raw_ns);
 

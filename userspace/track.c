@@ -15,7 +15,8 @@
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
 #define CHANGE		8.0		/* sigmas: it must be rarer than once a month */
 #define RECENT		24	/* newest points, among which a change of the path is looked for */
-#define REFERENCE	4	/* times as many points, the compared ones among them */
+#define REFERENCE	3	/* times as many older points to compare with */
+#define SUSPECTS_MAX	128	/* points that may wait for a decision */
 #define TIGHT		3.0	/* spreads: delays further apart say little of the path */
 
 static double seconds(int64_t ns)
@@ -29,6 +30,7 @@ void track_init(struct track *t)
 		.exact_u = INT64_MIN,
 		.exact_v = INT64_MIN,
 		.asymmetry_bound_ns = INFINITY,
+		.wander.mean.p11 = RATE_SIGMA_START * RATE_SIGMA_START,
 	};
 }
 
@@ -139,9 +141,7 @@ static bool stale(const struct track *t, const struct berk_sample *s)
 {
 	const struct window *w = &t->window;
 	double gap = w->count > 1 ? seconds(s->t1.raw_ns - window_point(w, 2)->t1) : 0;
-	double rate_sigma = t->ready ? sqrt(t->wander.mean.p11) : RATE_SIGMA_START;
-
-	return rate_sigma * gap > fmin(w->spread_u, w->spread_v);
+	return sqrt(t->wander.mean.p11) * gap > fmin(w->spread_u, w->spread_v);
 }
 
 static enum track_verdict start_over(struct track *t, const struct berk_sample *s)
@@ -198,21 +198,23 @@ static struct window_prior prior_of(const struct track *t)
 	};
 }
 
-/* By how much the floors of the n newest points differ from the others', and how surely. */
+/* By how much the floors of some points differ from older ones', and how surely. */
 struct change {
 	double du, dv, sigma;
 	bool tight;
 };
 
-static bool compare(const struct track *t, unsigned int n, int64_t now, struct change *c)
+/* The n newest points, and those that are older than the newest `doubtful` ones. */
+static bool compare(const struct track *t, unsigned int n, unsigned int doubtful, int64_t now,
+		    struct change *c)
 {
 	const struct window *w = &t->window;
-	unsigned int last = REFERENCE * n < w->count ? REFERENCE * n : w->count;
+	unsigned int last = doubtful + REFERENCE * n < w->count ? doubtful + REFERENCE * n : w->count;
 	struct floor u, v, old_u, old_v;
 	double su, sv, rate = t->wander.mean.rate;
 
-	if (last < 2 * n || !window_floors(w, 1, n, now, rate, &u, &v) ||
-	    !window_floors(w, n + 1, last, now, rate, &old_u, &old_v))
+	if (last < doubtful + n || !window_floors(w, 1, n, now, rate, &u, &v) ||
+	    !window_floors(w, doubtful + 1, last, now, rate, &old_u, &old_v))
 		return false;
 	su = fmax(u.mean - u.value, w->spread_u);
 	sv = fmax(v.mean - v.value, w->spread_v);
@@ -265,27 +267,36 @@ static void look_for_change(struct track *t, int64_t now)
 {
 	struct change c;
 
-	if (compare(t, RECENT, now, &c) && c.tight && of_path(&c) && significant(&c))
+	if (compare(t, RECENT, RECENT, now, &c) && c.tight && of_path(&c) && significant(&c))
 		reroute(t, RECENT, &c);
 }
 
-/* Rounds in a row contradict all that came before: did the path change, or the clock? */
+/*
+ * Rounds in a row contradict all that came before: did the path change, or the
+ * clock? A new rate shows in the newest round as a phase. A path is measured
+ * when there are enough points.
+ */
 static void resolve(struct track *t, double innovation, int64_t now)
 {
 	struct window *w = &t->window;
-	struct change c;
+	bool patient = w->suspect < SUSPECTS_MAX;
+	struct change c, all;
 
-	if (compare(t, w->suspect, now, &c)) {
-		if (of_path(&c) || !significant(&c)) {
-			if (c.tight && significant(&c) && w->suspect >= RECENT / 2)
-				reroute(t, w->suspect, &c);
+	if (compare(t, w->suspect, w->suspect, now, &all)) {
+		if (!compare(t, t->fresh, w->suspect, now, &c) || !significant(&c))
+			c = all;
+		if (of_path(&c) && (!patient || (w->suspect >= RECENT / 2 && all.tight &&
+						 of_path(&all) && significant(&all))))
+			return reroute(t, w->suspect, &all);
+		if (patient && (of_path(&c) || !significant(&c)))
 			return;
-		}
 	}
 	wander_doubt(&t->wander, innovation,
 		     innovation / fmax(seconds(now - t->agreed_raw), 1e-3));
-	window_keep(w, w->suspect);
+	/* The round before may have begun with the old clock. */
+	window_keep(w, t->fresh);
 	w->suspect = 0;
+	t->upset = true;
 }
 
 /* What the round under way says of the phase, and with what variance. */
@@ -299,7 +310,8 @@ static bool measure(const struct track *t, int64_t now, double *phase, double *r
 		return false;
 	span = seconds(now - window_point(&t->window, t->fresh)->t1);
 	*phase = (u.value - v.value) / 2 - t->asymmetry_ns;
-	*r = window_floor_var(&t->window, &u, &v) + kf->p11 * span * span / 12;
+	/* a wrong rate draws the floors to opposite ends of the round */
+	*r = window_floor_var(&t->window, &u, &v) + kf->p11 * span * span / 4;
 	return true;
 }
 
@@ -312,7 +324,9 @@ static bool suspicious(struct track *t, double innovation, double r, int64_t now
 {
 	struct window *w = &t->window;
 
+	t->doubt_ns = 0;
 	if (fabs(innovation) > OUTLIER * sqrt(t->wander.mean.p00 + r)) {
+		t->doubt_ns = fabs(innovation);
 		w->suspect += t->fresh;
 		if (w->suspect > t->fresh)
 			resolve(t, innovation, now);
@@ -332,9 +346,7 @@ static void filter_round(struct track *t, int64_t now)
 	double phase, r;
 
 	if (!t->ready) {
-		const struct window_prior none = { .rate_sigma_ppb = RATE_SIGMA_START };
-
-		window_learn(&t->window, now, &none);
+		window_learn(&t->window, t->fresh, now, &(struct window_prior){ 0 });
 	}
 	if (!measure(t, now, &phase, &r))
 		return;
@@ -355,12 +367,13 @@ static void publish(struct track *t, int64_t now)
 	struct window_prior prior = prior_of(t);
 	struct window_estimate e;
 
-	window_learn(&t->window, now, &prior);
 	if (!window_estimate(&t->window, now, &prior, &e))
 		return;
+	prior.rate_ppb = e.rate_ppb;
+	window_learn(&t->window, t->window.count, now, &prior);
 	t->raw = now;
 	t->phase = e.phase - t->asymmetry_ns;
-	t->sigma_ns = e.sigma_ns;
+	t->sigma_ns = t->window.suspect ? hypot(e.sigma_ns, t->doubt_ns) : e.sigma_ns;
 	t->rate_ppb = e.rate_ppb;
 	t->rate_sigma_ppb = e.rate_sigma_ppb;
 	t->delay_ns = e.delay_ns;
@@ -372,6 +385,7 @@ bool track_update(struct track *t, int64_t now)
 	if (!t->window.count)
 		return false;
 	t->rerouted_ns = 0;
+	t->upset = false;
 	if (t->ready)
 		wander_predict(&t->wander, fmax(seconds(now - t->wander_raw), 0));
 	t->wander_raw = now;

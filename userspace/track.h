@@ -39,6 +39,8 @@ struct track {
 	double asymmetry_ns;	/* half the difference of the paths, as far as seen to change */
 	double asymmetry_bound_ns;	/* of what was there before, and of those changes */
 	double home_delay_ns;	/* round trip while no change had been seen */
+	double doubt_ns;	/* by how much the suspects disagree */
+	bool upset;		/* its clock turned out not to be what it was, in this round */
 	double rerouted_ns;	/* by how much it changed in this round, or 0 */
 
 	struct berk_sample first, last;	/* of the round, clocks not set in between */

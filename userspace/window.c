@@ -125,7 +125,7 @@ static unsigned int reach(const struct window *w, int64_t now, double wander)
 	double span = seconds(now - window_point(w, w->count)->t1), t;
 	unsigned int low = w->suspect + POINTS_MIN, high = w->count;
 
-	if (high <= low || span <= 0)
+	if (high <= low || span <= 0 || wander <= 0)
 		return high;
 	t = REACH * pow(sqrt(3) * (w->spread_u + w->spread_v) / 2 / (wander * high / span), 0.4);
 	while (low < high) {
@@ -154,14 +154,14 @@ static void side_add(struct side *s, double x, double y)
 	s->y[s->n++] = y;
 }
 
-static void sides(const struct window *w, int64_t now, const struct window_prior *prior,
-		  struct side *u, struct side *v)
+static void sides(const struct window *w, unsigned int n, int64_t now,
+		  const struct window_prior *prior, struct side *u, struct side *v)
 {
-	unsigned int n = reach(w, now, prior->wander);
+	unsigned int last = reach(w, now, prior->wander);
 	double rate = prior->rate_ppb;
 
 	u->n = v->n = 0;
-	for (unsigned int i = w->suspect + 1; i <= n; i++) {
+	for (unsigned int i = w->suspect + 1; i <= last && i <= n; i++) {
 		const struct window_point *p = window_point(w, i);
 		double x = seconds(now - p->t1);
 
@@ -214,11 +214,11 @@ static double spread_of(const struct side *s)
 	return fmax((kth(excess, s->n, s->n / 2) - least) / M_LN2, SPREAD_MIN);
 }
 
-void window_learn(struct window *w, int64_t now, const struct window_prior *prior)
+void window_learn(struct window *w, unsigned int n, int64_t now, const struct window_prior *prior)
 {
 	struct side u, v;
 
-	sides(w, now, prior, &u, &v);
+	sides(w, n, now, prior, &u, &v);
 	if (u.n)
 		w->spread_u = spread_of(&u);
 	if (v.n)
@@ -241,16 +241,19 @@ static double turn(const struct hull *h, double x, double y)
 	       (h->y[n - 1] - h->y[n - 2]) * (x - h->x[n - 2]);
 }
 
-/* Andrew's monotone chain. sign: of the rate in this direction. */
-static void hull_make(struct hull *h, const struct side *s, double wander, double spread)
+/* Andrew's monotone chain; and the mean, without what is a tail at any likely rate. */
+static void hull_make(struct hull *h, const struct side *s, const struct window_prior *prior,
+		      double spread)
 {
+	double tail = TAIL * spread + 3 * prior->rate_sigma_ppb * s->x[s->n - 1];
 	double least = INFINITY;
 
 	h->n = h->counted = 0;
 	h->mean_x = h->mean_y = 0;
 	h->spread = spread;
 	for (unsigned int i = 0; i < s->n; i++) {
-		double x = s->x[i], y = s->y[i] + SLACK * window_walk(wander, fmax(x, 0));
+		double x = s->x[i];
+		double y = s->y[i] + SLACK * window_walk(prior->wander, fmax(x, 0));
 
 		while (h->n > 1 && turn(h, x, y) <= 0)
 			h->n--;
@@ -259,7 +262,7 @@ static void hull_make(struct hull *h, const struct side *s, double wander, doubl
 		least = fmin(least, s->y[i]);
 	}
 	for (unsigned int i = 0; i < s->n; i++) {
-		if (s->y[i] > least + TAIL * spread)
+		if (s->y[i] > least + tail)
 			continue;
 		h->counted++;
 		h->mean_x += (s->x[i] - h->mean_x) / h->counted;
@@ -363,11 +366,11 @@ bool window_estimate(const struct window *w, int64_t now, const struct window_pr
 	struct hull u, v;
 	struct posterior p;
 
-	sides(w, now, prior, &su_, &sv_);
+	sides(w, w->count, now, prior, &su_, &sv_);
 	if (!su_.n || !sv_.n)
 		return false;
-	hull_make(&u, &su_, prior->wander, w->spread_u);
-	hull_make(&v, &sv_, prior->wander, w->spread_v);
+	hull_make(&u, &su_, prior, w->spread_u);
+	hull_make(&v, &sv_, prior, w->spread_v);
 	for (int i = 0; i < ZOOMS; i++) {
 		weigh(&u, &v, centre, step, prior, &p);
 		if (4 * p.slope_var >= step * step)

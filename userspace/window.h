@@ -73,8 +73,11 @@ double window_floor_var(const struct window *w, const struct floor *u, const str
  */
 double window_walk(double wander, double dt);
 
-/* Learns how far delays are spread. To be called before the two above are relied on. */
-void window_learn(struct window *w, int64_t now, const struct window_prior *prior);
+/*
+ * Learns how far the delays of the n newest points are spread, at most as far
+ * back as the estimate reaches. To be called before anything else is asked.
+ */
+void window_learn(struct window *w, unsigned int n, int64_t now, const struct window_prior *prior);
 
 /* Phase and rate at local raw time now. False if a direction has no point. */
 bool window_estimate(const struct window *w, int64_t now, const struct window_prior *prior,

@@ -9,6 +9,7 @@
 #include "ensemble.c"
 
 static struct ensemble e;
+static double seen[8];
 
 static int setup(void **state)
 {
@@ -26,10 +27,13 @@ static int teardown(void **state)
 static void fill(size_t n, const double *offset, double sigma)
 {
 	e.n = n;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		seen[i] = NAN;
 		e.member[i] = (struct ensemble_member){
-			.eligible = true, .offset_ns = offset[i], .sigma_ns = sigma,
+			.known = true, .eligible = true, .offset_ns = offset[i], .sigma_ns = sigma,
+			.rate_seen = &seen[i],
 		};
+	}
 }
 
 static double weights(void)
@@ -57,13 +61,12 @@ static void test_gather(void **state)
 	fill(3, three, 1);
 	assert_true(ensemble_gather(&e));
 	assert_float_equal(e.offset_ns, 1e9, 1e-3);
-	assert_int_equal(e.used, 1);
+	assert_int_equal(e.used, 3);
 
 	fill(4, four, 1);
 	assert_true(ensemble_gather(&e));
 	assert_float_equal(e.offset_ns, 0.5e9, 1e-3);
 	assert_float_equal(weights(), 1, 1e-12);
-	assert_true(e.member[2].weight == 0 && e.member[3].weight == 0);
 
 	fill(7, seven, 1);
 	assert_true(ensemble_gather(&e));
@@ -191,55 +194,139 @@ static void test_uncertainty(void **state)
 	assert_float_equal(ensemble_member_sigma(&e, 0), 50, 1e-6);
 	assert_float_equal(ensemble_member_sigma(&e, 1), 50, 1e-6);
 	assert_float_equal(ensemble_member_bound(&e, 0), 500, 1e-6);
-	assert_float_equal(ensemble_member_bound(&e, 1), 500, 1e-6);
+	/* a slave's own path, the master's mean of all of them */
+	assert_float_equal(ensemble_member_bound(&e, 1), 1000, 1e-6);
+}
+
+/* One that begins to go wrong, within the tolerance, is not averaged; it stays a member. */
+static void test_outlier(void **state)
+{
+	static const double offset[] = { 0, 100, -100, 50, 20e3 };
+
+	(void)state;
+	fill(5, offset, 100);
+	assert_true(ensemble_agree(&e, 100e3, 0));
+	assert_float_equal(e.offset_ns, 12.5, 1e-6);
+	assert_true(e.member[4].agrees && e.member[4].weight == 0);
+	/* but if all are scattered like that, it is one of them */
+	e.member[0].offset_ns = -21e3;
+	e.member[1].offset_ns = 13e3;
+	e.member[2].offset_ns = -9e3;
+	assert_true(ensemble_agree(&e, 100e3, 0));
+	assert_int_equal(e.used, 5);
+}
+
+static int64_t now;
+
+static void rates(size_t n, const double *rate, double sigma)
+{
+	static const double together[8];
+
+	fill(n, together, 1);
+	for (size_t i = 0; i < n; i++) {
+		e.member[i].rate_ppb = rate[i];
+		e.member[i].rate_sigma_ppb = sigma;
+	}
+	assert_true(ensemble_agree(&e, 1000, NAN));
+	e.rate_known = e.rate_settled = false;
+	e.rate_age = 0;
+	now = 0;
+}
+
+static void rounds(unsigned int n)
+{
+	while (n--)
+		ensemble_rate(&e, now += INT64_C(1000000000));
 }
 
 static void test_rate(void **state)
 {
-	static const double offset[] = { 0, 0, 0, 0, 0 };
-	static const double rate[] = { 0, 10e3, -20e3, 30e3, 500e3 };
+	static const double rate[] = { 0, 10e3, -20e3, 30e3, 25e3 };
 
 	(void)state;
-	fill(5, offset, 1);
-	for (size_t i = 0; i < 5; i++) {
-		e.member[i].rate_ppb = rate[i];
-		e.member[i].rate_sigma_ppb = 1e9;
-	}
+	rates(5, rate, 1e9);
 	e.member[0].rate_sigma_ppb = 0;
-	assert_true(ensemble_agree(&e, 1000, NAN));
-	e.rate_known = e.rate_settled = false;
-	ensemble_rate(&e, INT64_C(1000000000));
+	rounds(1);
 	assert_false(e.rate_known);	/* one of five */
 
-	for (size_t i = 0; i < 5; i++)
-		e.member[i].rate_sigma_ppb = 1000;
-	ensemble_rate(&e, INT64_C(2000000000));
+	rates(5, rate, 1000);
+	rounds(1);
 	assert_true(e.rate_known);
 	assert_false(e.rate_settled);
-	assert_float_equal(e.rate_ppb, 40e3 / 3, 1e-6);
+	assert_float_equal(e.rate_ppb, 9e3, 1e-6);	/* the plain mean */
 
-	for (size_t i = 0; i < 5; i++)
-		e.member[i].rate_sigma_ppb = 10;
-	ensemble_rate(&e, INT64_C(3000000000));
+	rates(5, rate, 10);
+	rounds(200);
 	assert_true(e.rate_settled);
-
-	/* all crystals change: that is followed within a minute or two */
-	for (size_t i = 0; i < 5; i++)
-		e.member[i].rate_ppb += 300;
-	for (int64_t s = 4; s < 304; s++)
-		ensemble_rate(&e, s * 1000000000);
-	assert_float_equal(e.rate_ppb, 40e3 / 3 + 300, 1);
+	/* all of the others' crystals change, little by little: that is followed */
+	for (int k = 0; k < 300; k++) {
+		for (size_t i = 0; i < 5; i++)
+			e.member[i].rate_ppb += 1;
+		rounds(1);
+	}
+	rounds(200);
+	assert_float_equal(e.rate_ppb, 9300, 1);
 
 	/* one leaves: the rate stays, for those that have left, and follows in the end */
 	e.member[3].weight = 0;
-	ensemble_rate(&e, INT64_C(304000000000));
-	assert_float_equal(e.rate_ppb, 40e3 / 3 + 300, 1);
-	for (int64_t s = 305; s < 314; s++)
-		ensemble_rate(&e, s * 1000000000);
-	assert_true(fabs(e.rate_ppb - 40e3 / 3 - 300) < 30);
-	for (int64_t s = 314; s < 10000; s++)
-		ensemble_rate(&e, s * 1000000000);
-	assert_float_equal(e.rate_ppb, 5300, 5);
+	rounds(60);
+	assert_true(fabs(e.rate_ppb - 9300) < 6);
+	rounds(100000);
+	assert_float_equal(e.rate_ppb, 4050, 5);
+}
+
+/* A liar moves the rate no further than the others are spread. */
+static void test_rate_liar(void **state)
+{
+	static const double rate[] = { 0, 1e3, 2e3, 3e3, 500e3 };
+
+	(void)state;
+	rates(5, rate, 10);
+	rounds(10);
+	assert_float_equal(e.rate_ppb, 3e3, 1e-6);
+}
+
+/* One crystal jumps: its own affair. All the others do: it was the local one. */
+static void test_rate_jump(void **state)
+{
+	static const double rate[] = { 0, 10e3, -20e3, 30e3, 25e3 };
+
+	(void)state;
+	rates(5, rate, 10);
+	rounds(200);
+	e.member[2].rate_ppb += 200e3;
+	rounds(60);
+	assert_true(fabs(e.rate_ppb - 9e3) < 6);
+
+	rates(5, rate, 10);
+	rounds(200);
+	for (size_t i = 1; i < 5; i++)
+		e.member[i].rate_ppb -= 200e3;
+	rounds(1);
+	assert_float_equal(e.rate_ppb, 9e3 - 200e3, 1);
+	rounds(60);
+	assert_true(fabs(e.rate_ppb - 9e3 + 200e3) < 6);
+}
+
+/* A group that was there before is taken over with the rate that it had. */
+static void test_rate_inherited(void **state)
+{
+	static const double rate[] = { 0, 10e3, -20e3, 30e3, 25e3 };
+
+	(void)state;
+	rates(5, rate, 1000);
+	ensemble_inherit_rate(&e, 12e3);
+	rounds(1);
+	assert_float_equal(e.rate_ppb, 12e3, 1);
+	/* what was measured better meanwhile counts: the clocks were told 100 ppb too much */
+	for (size_t i = 0; i < 5; i++) {
+		e.member[i].rate_ppb -= 100;
+		e.member[i].rate_sigma_ppb = 10;
+	}
+	rounds(2);
+	assert_float_equal(e.rate_ppb, 11900, 1);
+	rounds(60);
+	assert_true(fabs(e.rate_ppb - 11900) < 6);
 }
 
 static void test_many(void **state)
@@ -249,7 +336,7 @@ static void test_many(void **state)
 	e.n = 5001;
 	for (size_t i = 0; i < e.n; i++)
 		e.member[i] = (struct ensemble_member){
-			.eligible = true, .offset_ns = i % 3 ? (double)i : 1e12 * (double)i,
+			.known = true, .eligible = true, .offset_ns = i % 3 ? (double)i : 1e12 * (double)i,
 			.sigma_ns = 2000,
 		};
 	assert_true(ensemble_agree(&e, 1000, NAN));
@@ -269,7 +356,11 @@ int main(void)
 		cmocka_unit_test(test_past_has_no_weight),
 		cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_uncertainty),
+		cmocka_unit_test(test_outlier),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_rate_liar),
+		cmocka_unit_test(test_rate_jump),
+		cmocka_unit_test(test_rate_inherited),
 		cmocka_unit_test(test_many),
 	};
 

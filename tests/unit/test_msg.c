@@ -13,7 +13,7 @@ static const struct msg correct = {
 	.type = MSG_CORRECT,
 	.correct = {
 		.term = 0x01020304, .round = 0x05060708, .members = 5,
-		.rate_known = true, .may_step = true,
+		.rate_known = true, .may_step = true, .anew = true, .want_ack = true,
 		.ref_raw_ns = 123456789012345, .ref_real_ns = 1700000000123456789,
 		.offset_ns = -5000000001, .freq_ppb = -50123.456,
 		.sigma_ns = 321, .bound_ns = 60000, .rate_sigma_ppb = 1.25,
@@ -42,6 +42,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(got.correct.round, 0x05060708);
 	assert_int_equal(got.correct.members, 5);
 	assert_true(got.correct.rate_known && got.correct.may_step);
+	assert_true(got.correct.anew && got.correct.want_ack);
 	assert_true(got.correct.ref_raw_ns == 123456789012345);
 	assert_true(got.correct.ref_real_ns == 1700000000123456789);
 	assert_true(got.correct.offset_ns == -5000000001);
@@ -64,7 +65,7 @@ static void test_round_trip(void **state)
 
 static void test_bytes(void **state)
 {
-	static const unsigned char head[] = { 1, 1, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 5 };
+	static const unsigned char head[] = { 1, 1, 0, 15, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 5 };
 	unsigned char buf[MSG_MAX];
 
 	(void)state;
@@ -133,7 +134,7 @@ static void test_head(void **state)
 	buf[1] = 3;
 	assert_int_equal(msg_decode(&got, buf, 80), -EBADMSG);
 	msg_encode(&correct, buf);
-	buf[3] |= 4;	/* an unknown flag */
+	buf[3] |= 16;	/* an unknown flag */
 	assert_int_equal(msg_decode(&got, buf, 80), -EBADMSG);
 	msg_encode(&correct, buf);
 	put32(buf + 12, 0);	/* no members */
