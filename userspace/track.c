@@ -296,6 +296,8 @@ static void resolve(struct track *t, double innovation, int64_t now)
 	/* The round before may have begun with the old clock. */
 	window_keep(w, t->fresh);
 	w->suspect = 0;
+	/* It may have been both paths after all: of these only the round trip is known. */
+	t->asymmetry_bound_ns = INFINITY;
 	t->upset = true;
 }
 
