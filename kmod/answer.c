@@ -4,7 +4,8 @@
  * the answer, and with it the driver's transmit stamp of the answer before.
  *
  * Anyone may ask: the queue and the table of askers have a fixed size, and an
- * answer is as long as the probe.
+ * answer is as long as the probe. A probe doubled on its way is answered once:
+ * under one nonce there is one T3.
  */
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -52,11 +53,18 @@ bool berk_answer_waiting(struct berk_answers *answers)
 	return !kfifo_is_empty(&answers->fifo);
 }
 
+/* Is this a copy of the probe that was answered before? */
+static bool doubled(const struct berk_asker *before, const struct berk_answer *answer)
+{
+	return before->nonce == answer->nonce &&
+	       !memcmp(&before->ends, &answer->ends, sizeof(answer->ends));
+}
+
 /*
  * Takes the next answer, and from the asker's place in the table what is known
- * of the one before; the place now belongs to this answer. Two askers in one
- * place take it from each other, which costs them exact stamps and no more:
- * the hash is keyed, so nobody can choose whom to push out.
+ * of the one before; the place now belongs to this answer, unless it already
+ * did. Two askers in one place take it from each other, which costs them exact
+ * stamps and no more: the hash is keyed, so nobody can choose whom to push out.
  */
 static bool take(struct berk_answers *answers, struct berk_answer *answer,
 		 struct berk_asker *before, u32 *place)
@@ -71,15 +79,20 @@ static bool take(struct berk_answers *answers, struct berk_answer *answer,
 		*place = siphash(&answer->ends, sizeof(answer->ends), &answers->key) % BERK_ASKERS;
 		asker = &answers->asker[*place];
 		*before = *asker;
-		asker->ends = answer->ends;
-		asker->nonce = answer->nonce;
-		asker->t3.src = BERK_STAMP_NONE;
+		if (!doubled(before, answer)) {
+			asker->ends = answer->ends;
+			asker->nonce = answer->nonce;
+			asker->t3.src = BERK_STAMP_NONE;
+		}
 	}
 	spin_unlock_irqrestore(&answers->lock, flags);
 	return got;
 }
 
-/* Sends one answer. Return: false if none waits. The thread. */
+/*
+ * Sends one answer, or rejects a copy of what was answered, as a copy of a
+ * reply is rejected. Return: false if none waits. The thread.
+ */
 bool berk_answer_next(struct berk_net *bn)
 {
 	struct berk_msg msg = { .type = BERK_WIRE_T_REPLY };
@@ -89,6 +102,10 @@ bool berk_answer_next(struct berk_net *bn)
 
 	if (!take(&bn->answers, &answer, &before, &place))
 		return false;
+	if (doubled(&before, &answer)) {
+		berk_count(bn, BERK_CNT_REJECTED);
+		return true;
+	}
 	if (before.nonce && !memcmp(&before.ends, &answer.ends, sizeof(answer.ends))) {
 		if (before.t3.src != BERK_STAMP_NONE) {
 			msg.reply.prev_nonce = before.nonce;

@@ -13,6 +13,8 @@
 
 #include "berk.h"
 
+#define SENDING_MAX	(2 * NSEC_PER_MSEC)	/* from the T3 before sending to the exact one */
+
 void berk_exchange_init(struct berk_exchange *x)
 {
 	memset(x, 0, sizeof(*x));
@@ -111,9 +113,16 @@ static void assemble(struct berk_sample *s, const struct berk_probe *probe,
 		s->flags |= BERK_SAMPLE_PEER_STEP;
 }
 
-/* The exact T3 of the sample has arrived. */
+/*
+ * The exact T3 of the sample has arrived. Not if it lies before the T3 of before
+ * sending or long after it: then it is of another answer, to a copy of the probe
+ * that came when later probes had been answered. Unsigned: before is very long
+ * after, and the peer may say anything.
+ */
 static void refine(struct berk_sample *s, const struct berk_mark *t3)
 {
+	if ((u64)t3->at.raw_ns - (u64)s->t3.raw_ns > SENDING_MAX)
+		return;
 	if (t3->set_seq != s->peer_set_seq)
 		s->flags |= BERK_SAMPLE_PEER_STEP;
 	s->t3 = t3->at;

@@ -14,7 +14,7 @@
 #define LOST		300	/* intervals: then the clock is not synchronised any more */
 #define MAXERROR	16000000000LL	/* ns: the kernel's "unknown" */
 #define DRIFT_FLOOR	10.0	/* ppb: what the clock does beside its command */
-#define MUCH		2.0	/* times the sigma */
+#define MUCH		3.0	/* times the sigma */
 #define CONTRADICTION	6.0	/* sigmas between what is known and what is told */
 #define WANDER		3.0	/* ppb per sqrt(s): of a crystal left alone */
 #define SIGMAS		4.0

@@ -186,7 +186,7 @@ static int64_t run_interval(const struct servo *s)
 static double steer(const struct servo *s, double pending, int64_t run)
 {
 	double limit = fmin(s->conf.max_rate_ppb, FREQ_LIMIT);
-	int64_t over = s->interval_ns < SLEW_MAX ? s->interval_ns : SLEW_MAX;
+	int64_t over = s->interval_ns * 3 / 4 < SLEW_MAX ? s->interval_ns * 3 / 4 : SLEW_MAX;
 	double ppb;
 
 	if (fabs(pending) > FAR || over < 2 * run)

@@ -237,15 +237,21 @@ static bool significant(const struct change *c)
 	return fabs(c->du - c->dv) > CHANGE * c->sigma;
 }
 
+static double within(double v, double limit)
+{
+	return fmax(fmin(v, limit), -limit);
+}
+
 /*
  * No RAW clock jumps. So where the delays of one direction did, the path has
  * changed, and the asymmetry that this means is known: the phase stays. When
  * the round trip is what it was at first, so is the path: errors do not add up.
+ * Nor can they exceed what would make one direction faster than nothing.
  */
 static void reroute(struct track *t, unsigned int n, const struct change *c)
 {
-	double asymmetry = t->asymmetry_ns + (c->du - c->dv) / 2;
-	double delay = t->delay_ns + c->du + c->dv;
+	double delay = fmax(t->delay_ns + c->du + c->dv, 0);
+	double asymmetry = within(t->asymmetry_ns + (c->du - c->dv) / 2, delay / 2);
 
 	if (t->asymmetry_ns != 0 && fabs(delay - t->home_delay_ns) < OUTLIER * c->sigma) {
 		asymmetry = 0;

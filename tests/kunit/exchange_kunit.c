@@ -6,12 +6,13 @@
 
 #define PEER_ID	0xbe4cULL
 #define NONCE	0x1000ULL	/* of the probe with sequence 0 */
+#define RAW	5000000		/* by which CLOCK_MONOTONIC_RAW is ahead of CLOCK_REALTIME */
 
 /* Stamps that tell where they belong: exchange i has its T1 at 1000 i + 1 and so on. */
 static struct berk_mark mark(int i, int t, u8 src)
 {
 	return (struct berk_mark) {
-		.at = { .real_ns = 1000 * i + t, .raw_ns = -(1000 * i + t) },
+		.at = { .real_ns = 1000 * i + t, .raw_ns = RAW + 1000 * i + t },
 		.src = src,
 	};
 }
@@ -74,10 +75,10 @@ static void expect_sample(struct kunit *test, const struct berk_sample *s, int i
 	KUNIT_EXPECT_EQ(test, s->t2.real_ns, 1000 * i + 2);
 	KUNIT_EXPECT_EQ(test, s->t3.real_ns, 1000 * i + (exact ? 3 : -7));
 	KUNIT_EXPECT_EQ(test, s->t4.real_ns, 1000 * i + 4);
-	KUNIT_EXPECT_EQ(test, s->t1.raw_ns, -s->t1.real_ns);
-	KUNIT_EXPECT_EQ(test, s->t2.raw_ns, -s->t2.real_ns);
-	KUNIT_EXPECT_EQ(test, s->t3.raw_ns, -s->t3.real_ns);
-	KUNIT_EXPECT_EQ(test, s->t4.raw_ns, -s->t4.real_ns);
+	KUNIT_EXPECT_EQ(test, s->t1.raw_ns, RAW + s->t1.real_ns);
+	KUNIT_EXPECT_EQ(test, s->t2.raw_ns, RAW + s->t2.real_ns);
+	KUNIT_EXPECT_EQ(test, s->t3.raw_ns, RAW + s->t3.real_ns);
+	KUNIT_EXPECT_EQ(test, s->t4.raw_ns, RAW + s->t4.real_ns);
 	KUNIT_EXPECT_EQ(test, s->src[0], BERK_STAMP_DRIVER);
 	KUNIT_EXPECT_EQ(test, s->src[1], BERK_STAMP_DRIVER);
 	KUNIT_EXPECT_EQ(test, s->src[2], exact ? BERK_STAMP_DRIVER : BERK_STAMP_SOFT);
@@ -180,6 +181,51 @@ static void lost_probe(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, receive(x, 0, -1, &s));
 	KUNIT_EXPECT_EQ(test, 1, receive(x, 2, 0, &s));
 	expect_sample(test, &s, 0, true);
+}
+
+/*
+ * Reply 1 is lost, and a copy of probe 0 is answered after it: what reply 2
+ * announces under the nonce of 0 is the T3 of that second answer.
+ */
+static void foreign_t3(struct kunit *test)
+{
+	static const struct {
+		s64 after;	/* the T3 of before sending, on RAW */
+		bool exact;
+	} row[] = {
+		{ 0, true },
+		{ 10, true },
+		{ SENDING_MAX, true },
+		{ SENDING_MAX + 1, false },
+		{ 20 * NSEC_PER_MSEC, false },
+		{ -1, false },
+		{ S64_MAX - 2 * RAW, false },
+		{ S64_MIN, false },
+	};
+	struct berk_sample s;
+	u32 round;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(row); i++) {
+		struct berk_exchange *x = new_exchange(test);
+		struct berk_mark t4 = mark(2, 4, BERK_STAMP_DRIVER);
+		struct berk_msg msg = reply_to(2, 0);
+		s64 soft = mark(0, -7, BERK_STAMP_SOFT).at.raw_ns;
+
+		msg.reply.prev_t3.at.raw_ns = (u64)soft + (u64)row[i].after;
+		msg.reply.prev_t3.set_seq = row[i].exact ? 0 : 9;
+		send_probe(test, x, 0);
+		send_probe(test, x, 1);
+		send_probe(test, x, 2);
+		KUNIT_EXPECT_EQ(test, 0, receive(x, 0, -1, &s));
+		KUNIT_ASSERT_EQ(test, 1, berk_exchange_reply(x, &msg, &t4, 1, &round, &s));
+		if (row[i].exact) {
+			KUNIT_EXPECT_EQ_MSG(test, s.t3.raw_ns, soft + row[i].after, "row %d", i);
+			KUNIT_EXPECT_EQ_MSG(test, s.src[2], BERK_STAMP_DRIVER, "row %d", i);
+		} else {
+			expect_sample(test, &s, 0, false);
+		}
+	}
 }
 
 static void duplicate_reply(struct kunit *test)
@@ -499,6 +545,7 @@ static struct kunit_case exchange_cases[] = {
 	KUNIT_CASE(no_exact_t3),
 	KUNIT_CASE(lost_reply),
 	KUNIT_CASE(lost_probe),
+	KUNIT_CASE(foreign_t3),
 	KUNIT_CASE(duplicate_reply),
 	KUNIT_CASE(reordered_replies),
 	KUNIT_CASE(wrong_nonce),

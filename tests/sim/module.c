@@ -12,6 +12,7 @@
 #include "sim.h"
 
 #define RING 16384	/* samples, as the module's */
+#define SENDING_MAX 2000000	/* ns, as the module's */
 
 struct probe {
 	uint64_t nonce;		/* 0: answered */
@@ -253,6 +254,8 @@ static void assemble(struct berk_sample *s, const struct probe *probe, const str
 
 static void refine(struct berk_sample *s, const struct mark *t3)
 {
+	if ((uint64_t)t3->at.raw_ns - (uint64_t)s->t3.raw_ns > SENDING_MAX)
+		return;
 	if (t3->set_seq != s->peer_set_seq)
 		s->flags |= BERK_SAMPLE_PEER_STEP;
 	s->t3 = t3->at;
