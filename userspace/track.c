@@ -280,20 +280,24 @@ static void look_for_change(struct track *t, int64_t now)
 /*
  * Rounds in a row contradict all that came before: did the path change, or the
  * clock? A new rate shows in the newest round as a phase. A path is measured
- * when there are enough points.
+ * when there are enough points, without those of the first round: a single one
+ * that took the old path would be the smallest of all.
  */
 static void resolve(struct track *t, double innovation, int64_t now)
 {
 	struct window *w = &t->window;
+	unsigned int n = w->suspect - t->mixed;
 	bool patient = w->suspect < SUSPECTS_MAX;
 	struct change c, all;
 
-	if (compare(t, w->suspect, w->suspect, now, &all)) {
+	if (compare(t, n, w->suspect, now, &all)) {
 		if (!compare(t, t->fresh, w->suspect, now, &c) || !significant(&c))
 			c = all;
-		if (of_path(&c) && (!patient || (w->suspect >= RECENT / 2 && all.tight &&
-						 of_path(&all) && significant(&all))))
-			return reroute(t, w->suspect, &all);
+		if (of_path(&c) && (!patient || (n >= RECENT / 2 && all.tight &&
+						 of_path(&all) && significant(&all)))) {
+			window_drop(w, n + 1, t->mixed);
+			return reroute(t, n, &all);
+		}
 		if (patient && (of_path(&c) || !significant(&c)))
 			return;
 	}
@@ -335,6 +339,8 @@ static bool suspicious(struct track *t, double innovation, double r, int64_t now
 	t->doubt_ns = 0;
 	if (fabs(innovation) > OUTLIER * sqrt(t->wander.mean.p00 + r)) {
 		t->doubt_ns = fabs(innovation);
+		if (!w->suspect)
+			t->mixed = t->fresh;
 		w->suspect += t->fresh;
 		if (w->suspect > t->fresh)
 			resolve(t, innovation, now);

@@ -40,6 +40,7 @@ struct track {
 	double asymmetry_bound_ns;	/* of what was there before, and of those changes */
 	double home_delay_ns;	/* round trip while no change had been seen */
 	double doubt_ns;	/* by how much the suspects disagree */
+	unsigned int mixed;	/* the first of them: from before and after the change */
 	bool upset;		/* its clock turned out not to be what it was, in this round */
 	double rerouted_ns;	/* by how much it changed in this round, or 0 */
 
