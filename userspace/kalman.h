@@ -41,13 +41,13 @@ static inline void kalman_predict(struct kalman *k, const struct kalman_noise *q
 /* innovation: measured minus predicted phase; r: variance of the measurement, > 0. */
 static inline void kalman_update(struct kalman *k, double innovation, double r)
 {
-	double s = k->p00 + r, g0 = k->p00 / s, g1 = k->p01 / s;
+	double s = k->p00 + r, g0 = k->p00 / s, g1 = k->p01 / s, left = r / s;
 
 	k->phase += g0 * innovation;
 	k->rate += g1 * innovation;
 	k->p11 -= g1 * k->p01;
-	k->p01 *= 1 - g0;
-	k->p00 *= 1 - g0;
+	k->p01 *= left;	/* 1 - g0, but not 0 after a long silence */
+	k->p00 *= left;
 }
 
 #endif /* BERK_KALMAN_H */
