@@ -352,6 +352,60 @@ static void test_route_change(void **state)
 	assert_true(fabs(phase_error()) < 500);
 }
 
+/* A path that changes in the middle of a round, again and again: the phase stays. */
+static void test_route_flaps(void **state)
+{
+	(void)state;
+	begin(1e3, 30e3, 5e3);
+	for (int i = 0; i < 60; i++)
+		burst(8, S);
+	for (int k = 0; k < 60; k++) {
+		c.round++;
+		for (int i = 0; i < 8; i++, c.now += 10 * MS) {
+			struct berk_sample s;
+
+			if (i == k % 8)
+				c.asymmetry = k % 2 ? 0 : 100e3;
+			s = exchange();
+			track_sample(&c.track, &s);
+		}
+		track_update(&c.track, c.now);
+		c.now += S;
+		for (int i = 0; i < 40; i++)
+			burst(8, S);
+		assert_true(fabs(phase_error()) < 3e3);
+	}
+}
+
+/*
+ * Both directions change at once, to anything: that may look as if the clock had
+ * jumped, and the phase is lost. But never is it further off than is said.
+ */
+static void test_any_route(void **state)
+{
+	double worst = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		begin(1e3, 30e3, 5e3);
+		c.rng = seed * 7919;
+		for (int k = 0; k < 40; k++) {
+			for (int i = 0; i < 60; i++) {
+				burst(8, S);
+				if (i < 4)	/* not yet decided what it is */
+					continue;
+				assert_true(fabs(phase_error()) < c.track.bound_ns +
+					    5 * (c.track.sigma_ns + c.track.rate_sigma_ppb));
+				assert_true(fabs(c.track.asymmetry_ns) < 210e3);
+				worst = fmax(worst, fabs(phase_error()));
+			}
+			c.base = 30e3 + floor(uniform() * 5) * 40e3;
+			c.asymmetry = 30e3 + floor(uniform() * 5) * 40e3 - c.base;
+		}
+	}
+	print_message("any routes: phase off by %.0f us at worst\n", worst * 1e-3);
+}
+
 /* A burst of slow packets says nothing of the path, and moves nothing. */
 static void test_congestion(void **state)
 {
@@ -494,6 +548,8 @@ int main(void)
 		cmocka_unit_test(test_soft_among_exact),
 		cmocka_unit_test(test_crystal_jump),
 		cmocka_unit_test(test_route_change),
+		cmocka_unit_test(test_route_flaps),
+		cmocka_unit_test(test_any_route),
 		cmocka_unit_test(test_congestion),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_warm_start),
