@@ -47,6 +47,10 @@ static void answered(struct node *node, struct node_now now, struct peer *peer)
 	}
 	if (driven && peer->term > node->term)
 		master_outbid(node, now, peer, peer->term);
+	if (peer->track.rerouted_ns != 0)
+		node_say(node, now.raw_ns, LOG_INFO, "the path to peer %s changed, its asymmetry by"
+			 " %+.1f us: allowed for", peer_text(peer, text),
+			 2e-3 * peer->track.rerouted_ns);
 }
 
 /* One peer's RAW clock jumped: it was rebooted or paused. Most of them: we were paused. */
