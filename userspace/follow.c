@@ -252,6 +252,8 @@ static void believe(struct follow *f, const struct msg_correct *c)
 	f->withdrawn = false;
 	if (c->rate_known)
 		f->rate_sigma_ppb = c->rate_sigma_ppb;
+	else if (c->anew)
+		f->rate_sigma_ppb = RATE_UNKNOWN;
 }
 
 void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
