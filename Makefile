@@ -91,7 +91,7 @@ install-test: ## make install, and DKMS for both kernels, in a scratch tree (roo
 -include tests/vm/vm.mk
 -include tests/sim/sim.mk
 
-test: deps ## all tests: unit, kunit, install-test, vm (root)
+test: deps ## all tests: unit, sim, kunit, install-test, vm (root)
 	@tests/run
 
 lint: deps ## static checks of everything, silent when clean

@@ -32,7 +32,9 @@
 #define SIM_NODES_MAX	4096
 
 /* --- rng.c: SplitMix64 (Steele, Lea, Flood 2014); a stream for every purpose */
-enum rng_purpose { RNG_OSC, RNG_VALUE, RNG_PACKET, RNG_QUEUE, RNG_OUTAGE, RNG_READING, RNG_WAKE };
+enum rng_purpose {
+	RNG_OSC, RNG_VALUE, RNG_PACKET, RNG_QUEUE, RNG_OUTAGE, RNG_READING, RNG_WAKE, RNG_PARTICLE,
+};
 
 struct rng {
 	uint64_t state;

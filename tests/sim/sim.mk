@@ -9,6 +9,9 @@ LIMIT :=
 $(B)/sim/sim: $(B)/sim/main.o $(SIM_OBJ) $(CORE_OBJ)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lm
+$(B)/sim/ideal: $(B)/sim/ideal.o $(SIM_OBJ) $(CORE_OBJ)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -lm
 $(B)/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -35,4 +38,7 @@ sim: $(B)/sim/sim ## scenarios in virtual time (SEEDS=20, LIMIT=10min shortens t
 	@tests/sim/run --sim $(B)/sim/sim --out $(B)/sim/results.json --seeds $(SEEDS) \
 		$(if $(LIMIT),--limit $(LIMIT)) $(SCENARIOS)
 
-.PHONY: sim
+sim-ideal: $(B)/sim/ideal ## what an estimator that knows everything would reach, half a minute
+	@$(B)/sim/ideal
+
+.PHONY: sim sim-ideal
