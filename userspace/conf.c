@@ -237,7 +237,7 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 
 	*conf = (struct conf){
 		.interval_ns = 1000000000,
-		.probes = 5,
+		.probes = 6,
 		.step_threshold_ns = 1000000,
 		.max_rate_ppb = CLOCK_FREQ_MAX_PPB,
 		.drift_file = DEFAULT_DRIFT_FILE,

@@ -148,7 +148,7 @@ static void test_budget(void **state)
 		const char *text;
 		unsigned int burst;
 	} good[] = {
-		{ "", 5 }, { "interval = 2s", 10 }, { "interval = 0.5s", 3 },
+		{ "", 6 }, { "interval = 2s", 12 }, { "interval = 0.5s", 3 },
 		{ "interval = 62.5ms", 1 }, { "interval = 64s", 64 },
 		{ "probes = 0.1", 1 }, { "probes = 0.1\ninterval = 64s", 6 },
 		{ "probes = 64", 64 }, { "interval = 250ms\nprobes = 9.9", 2 },
