@@ -68,13 +68,18 @@ static int64_t valid_ns(const struct node *node)
 	return HOLDOVER * interval_of(node) + SECOND;
 }
 
-/* ppb: such that the bound stays true until it is void; it grows faster and faster. */
+/*
+ * ppb: such that the bound stays true until it is void; it grows faster and faster.
+ * A clock at the limit of its frequency leaves the line knowingly.
+ */
 static double bound_growth(const struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
+	const struct servo *s = &node->servo;
 	double age = seconds_since(f, now.raw_ns), valid = (double)valid_ns(node) * 1e-9;
 
-	return (drift(f, age + valid) - drift(f, age)) / valid;
+	return (drift(f, age + valid) - drift(f, age)) / valid +
+	       fabs(s->line_ppb - s->kf.rate - servo_base_ppb(s));
 }
 
 static enum berk_state state_of(const struct node *node, struct node_now now)
