@@ -717,6 +717,210 @@ static void test_correction(void **state)
 	node_free(node);
 }
 
+/* What a slave publishes at an instant. */
+static struct node_publish published(struct node *node, struct node_now now)
+{
+	struct node_action a;
+	struct node_publish p = { 0 };
+
+	drain(node);
+	node->publish_next = now.raw_ns;
+	node->servo_next = INT64_MAX;	/* no reading of the clock: it is as commanded */
+	node_timer(node, now);
+	while (node_next_action(node, &a))
+		if (a.type == NODE_ACT_PUBLISH)
+			p = a.publish;
+	return p;
+}
+
+/* A slave that was told the same line for ten seconds, with 1000 ns and 100 ppb of sigma. */
+static struct node *settled_slave(void)
+{
+	struct node *node = slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	c.offset_ns = 0;
+	c.freq_ppb = 0;
+	c.sigma_ns = 1000;
+	c.rate_sigma_ppb = 100;
+	for (int i = 0; i < 10; i++) {
+		c.round++;
+		c.ref_raw_ns += S;
+		c.ref_real_ns += S;
+		assert_int_equal(tell(node, c.ref_raw_ns, 1, c, &clock), MSG_APPLIED);
+	}
+	return node;
+}
+
+/* How much of a correction is taken, and what is thought of the clock then. */
+static void test_blend(void **state)
+{
+	static const struct {
+		const char *what;
+		int64_t offset, sigma, bound;
+		bool may_step, anew;
+		double late;		/* s */
+		double taken, tolerance;	/* of the offset */
+		bool withdrawn;
+	} of[] = {
+		{ "as certain", 2000, 1000, 0, false, false, 1, 1, 0.01, false },
+		{ "more certain", 2000, 10, 0, false, false, 1, 1, 0.01, false },
+		{ "exact", 2000, 0, 0, false, false, 1, 1, 0.01, false },
+		{ "much less certain", 2000, 100000, 1000000, false, false, 1, 0, 0.01, false },
+		{ "somewhat less certain", 2000, 6000, 0, false, false, 1, 0.25, 0.05, false },
+		{ "contradicts", 50000, 1000, 0, false, false, 1, 1, 0.01, true },
+		{ "contradicts, but not the bounds", 14000, 100, 9000, false, false, 1, 1, 0.01, false },
+		{ "uncertain and far", 1000000, 4000, 0, false, false, 1, 1, 0.01, true },
+		{ "may step", 50000, 100000, 0, true, false, 1, 1, 0.01, false },
+		{ "anew", 50000, 100000, 0, false, true, 1, 1, 0.01, false },
+		{ "lost", 50000, 100000, 0, false, false, 400, 1, 0.01, false },
+		{ "after holdover", 2000, 100000, 0, false, false, 100, 0.0, 0.15, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		struct node *node = settled_slave();
+		int64_t raw = 109 * S + llrint(of[i].late * 1e9);
+		struct msg_correct c = line;
+		struct node_clock clock;
+		double taken;
+
+		c.round += 11;
+		c.rate_known = false;
+		c.offset_ns = of[i].offset;
+		c.ref_raw_ns = raw;
+		c.ref_real_ns = EPOCH + raw;
+		c.sigma_ns = of[i].sigma;
+		c.bound_ns = of[i].bound;
+		c.may_step = of[i].may_step;
+		c.anew = of[i].anew;
+		assert_int_equal(tell(node, raw, 1, c, &clock), MSG_APPLIED);
+		taken = (double)(EPOCH + raw - servo_line(&node->servo, raw)) / (double)c.offset_ns;
+		if (fabs(taken - of[i].taken) > of[i].tolerance ||
+		    node->follow.withdrawn != of[i].withdrawn)
+			fail_msg("%s: %.3f taken, withdrawn %d", of[i].what, taken,
+				 node->follow.withdrawn);
+		assert_int_equal(node->follow.state == BERK_STATE_UNSYNCHRONISED, of[i].withdrawn);
+		assert_int_equal(clock.synchronised, !of[i].withdrawn);
+		assert_true(node->follow.sigma_ns >= 0 && isfinite(node->follow.sigma_ns));
+		assert_true(node->follow.sigma_ns <= fmax(1e3 * 1.1, (double)of[i].sigma) ||
+			    of[i].late > 1);
+		/* of a crystal that has changed nothing is known until it is told */
+		if (of[i].anew)
+			assert_float_equal(node->follow.rate_sigma_ppb, RATE_UNKNOWN, 0);
+		node_free(node);
+	}
+}
+
+/* A bound that proved wrong is void, until the next correction agrees with the one that said so. */
+static void test_withdrawn(void **state)
+{
+	struct node *node = settled_slave();
+	struct msg_correct c = line;
+	struct node_clock clock;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		int64_t raw = (110 + i) * S;
+
+		c.round = 20 + (uint32_t)i;
+		c.offset_ns = i ? 0 : 500000;
+		c.ref_raw_ns = raw;
+		/* the clock was 500 us ahead, and still is: nothing was slewed yet */
+		c.ref_real_ns = EPOCH + raw - (i ? 500000 : 0);
+		c.sigma_ns = 100;
+		c.freq_ppb = 0;
+		assert_int_equal(tell(node, raw, 1, c, &clock), MSG_APPLIED);
+		assert_int_equal(node->follow.withdrawn, !i);
+		assert_int_equal(clock.maxerror_ns == 16 * S, !i);
+		assert_int_equal(published(node, (struct node_now){ EPOCH + raw, raw })
+				 .error_bound_ns == UINT64_MAX, !i);
+	}
+	node_free(node);
+}
+
+/* Published once, a bound that is grown as it says covers every later one until it is void. */
+static void test_bound_grows(void **state)
+{
+	static const double sigma[] = { 0, 10, 1000, 100e3 }, freq[] = { 0, 499e3, 700e3 };
+
+	(void)state;
+	for (int k = 0; k < 4 * 3 * 3; k++) {
+		struct node *node = slave();
+		struct msg_correct c = line;
+		struct node_clock clock;
+		struct node_publish first, later;
+		double clock_bound;
+
+		c.offset_ns = k / 12 * 1000;
+		c.rate_sigma_ppb = sigma[k % 4];
+		c.freq_ppb = freq[k / 4 % 3];
+		c.interval_ns = k / 12 == 1 ? 64 * S : S;
+		assert_int_equal(tell(node, 99 * S, 1, c, &clock), MSG_APPLIED);
+		/* what may be slewed has been */
+		node->servo.real = servo_line(&node->servo, 99 * S);
+		node->servo.cmd_ppb = servo_base_ppb(&node->servo);
+		clock_bound = (double)clock.maxerror_ns;
+		first = published(node, (struct node_now){ EPOCH + 99 * S, 99 * S });
+		for (int i = 0; i <= 20; i++) {
+			int64_t age = (int64_t)first.valid_ms * MS / 20 * i;
+			double grown = (double)first.error_bound_ns +
+				       first.error_growth_ppb * (double)age * 1e-9;
+
+			later = published(node, (struct node_now){ EPOCH + 99 * S + age,
+								   99 * S + age });
+			if ((double)later.error_bound_ns > grown + 2)
+				fail_msg("case %d, age %.1f s: %.0f ns, but %.0f", k,
+					 (double)age * 1e-9, (double)later.error_bound_ns, grown);
+			/* the kernel adds 500 ppm; a servo that runs says more before it is too little */
+			if (age <= S)
+				assert_true((double)later.error_bound_ns <= clock_bound + 2);
+		}
+		node_free(node);
+	}
+}
+
+/* What is not asked for is not answered, unless it was not applied; whatever is told is survived. */
+static void test_extreme_corrections(void **state)
+{
+	static const int64_t ns[] = { 0, 1, S, INT64_C(1) << 60 };
+	static const double ppb[] = { 0, 1e6, -1e6 };
+	struct node_clock clock;
+
+	(void)state;
+	for (int k = 0; k < 4 * 4 * 4 * 3 * 4; k++) {
+		struct node *node = settled_slave();
+		struct msg_correct c = line;
+
+		c.offset_ns = k % 2 ? ns[k % 4] : -ns[k % 4];
+		c.sigma_ns = ns[k / 4 % 4];
+		c.bound_ns = ns[k / 16 % 4];
+		c.freq_ppb = ppb[k / 64 % 3];
+		c.rate_sigma_ppb = k / 64 % 3 ? 1e6 : 0;
+		c.anew = k / 192 & 1;
+		c.may_step = k / 192 & 2;
+		c.want_ack = false;
+		c.interval_ns = k % 3 ? 1000 * S : MS;
+		for (uint32_t i = 0; i < 4; i++) {
+			int64_t raw = (110 + (int64_t)i) * S;
+			struct node_publish p;
+
+			c.round = 20 + i;
+			c.ref_raw_ns = raw;
+			c.ref_real_ns = i == 3 ? INT64_C(1) << 61 : EPOCH + raw;
+			assert_int_equal(tell(node, raw, 1, c, &clock), -1);
+			assert_int_equal(tell(node, raw, 1, c, &clock), MSG_DUPLICATE);
+			p = published(node, (struct node_now){ EPOCH + raw, raw });
+			assert_true(fabs(p.freq_ppb) <= 500e3 && p.valid_ms >= 1000);
+			assert_true(isfinite(node->follow.sigma_ns));
+			assert_true(isfinite(node->follow.rate_sigma_ppb));
+			assert_true(node->clock.maxerror_ns >= 0);
+		}
+		node_free(node);
+	}
+}
+
 static void test_second_master(void **state)
 {
 	struct node *node = slave();
@@ -1004,6 +1208,10 @@ int main(void)
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_correction),
+		cmocka_unit_test(test_blend),
+		cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_bound_grows),
+		cmocka_unit_test(test_extreme_corrections),
 		cmocka_unit_test(test_second_master),
 		cmocka_unit_test(test_implausible),
 		cmocka_unit_test(test_suspended),
