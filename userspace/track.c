@@ -251,20 +251,20 @@ static double within(double v, double limit)
 static void reroute(struct track *t, unsigned int n, const struct change *c)
 {
 	double delay = fmax(t->delay_ns + c->du + c->dv, 0);
-	double asymmetry = within(t->asymmetry_ns + (c->du - c->dv) / 2, delay / 2);
+	double seen = t->asymmetry_ns + (c->du - c->dv) / 2, asymmetry = within(seen, delay / 2);
 
 	if (t->asymmetry_ns != 0 && fabs(delay - t->home_delay_ns) < OUTLIER * c->sigma) {
 		asymmetry = 0;
 		t->asymmetry_bound_ns = INFINITY;
 	} else {
-		if (t->asymmetry_ns == 0)
+		if (t->home_delay_ns == 0)
 			t->home_delay_ns = t->delay_ns;
 		t->asymmetry_bound_ns = t->bound_ns + OUTLIER * c->sigma;
 	}
 	t->rerouted_ns = asymmetry - t->asymmetry_ns;
 	t->asymmetry_ns = asymmetry;
 	window_shift(&t->window, n, c->du, c->dv);
-	wander_doubt(&t->wander, c->sigma, 0);
+	wander_doubt(&t->wander, hypot(c->sigma, seen - asymmetry), 0);
 	t->window.suspect = 0;
 }
 
