@@ -770,7 +770,8 @@ static void test_blend(void **state)
 		{ "much less certain", 2000, 100000, 1000000, false, false, 1, 0, 0.01, false },
 		{ "somewhat less certain", 2000, 6000, 0, false, false, 1, 0.25, 0.05, false },
 		{ "contradicts", 50000, 1000, 0, false, false, 1, 1, 0.01, true },
-		{ "contradicts, but not the bounds", 14000, 100, 9000, false, false, 1, 1, 0.01, false },
+		{ "contradicts within the bounds", 14000, 100, 9000, false, false, 1, 1, 0.01,
+		  false },
 		{ "uncertain and far", 1000000, 4000, 0, false, false, 1, 1, 0.01, true },
 		{ "may step", 50000, 100000, 0, true, false, 1, 1, 0.01, false },
 		{ "anew", 50000, 100000, 0, false, true, 1, 1, 0.01, false },
@@ -813,7 +814,7 @@ static void test_blend(void **state)
 	}
 }
 
-/* A bound that proved wrong is void, until the next correction agrees with the one that said so. */
+/* A bound that proved wrong is void, until the next correction agrees with that. */
 static void test_withdrawn(void **state)
 {
 	struct node *node = settled_slave();
@@ -873,7 +874,7 @@ static void test_bound_grows(void **state)
 			if ((double)later.error_bound_ns > grown + 2)
 				fail_msg("case %d, age %.1f s: %.0f ns, but %.0f", k,
 					 (double)age * 1e-9, (double)later.error_bound_ns, grown);
-			/* the kernel adds 500 ppm; a servo that runs says more before it is too little */
+			/* the kernel adds 500 ppm, but only from the next second on */
 			if (age <= S)
 				assert_true((double)later.error_bound_ns <= clock_bound + 2);
 		}
@@ -881,7 +882,7 @@ static void test_bound_grows(void **state)
 	}
 }
 
-/* What is not asked for is not answered, unless it was not applied; whatever is told is survived. */
+/* Whatever is told is survived. An ack comes if wanted, or if nothing was applied. */
 static void test_extreme_corrections(void **state)
 {
 	static const int64_t ns[] = { 0, 1, S, INT64_C(1) << 60 };

@@ -72,7 +72,8 @@ static int64_t fill(struct window *w, int n, double phase, double rate, double (
 
 static void test_order(void **state)
 {
-	static const int64_t t1[] = { 5, 1, 4, 2, 9, 3, 3, 8 }, sorted[] = { 9, 8, 5, 4, 3, 3, 2, 1 };
+	static const int64_t t1[] = { 5, 1, 4, 2, 9, 3, 3, 8 };
+	static const int64_t sorted[] = { 9, 8, 5, 4, 3, 3, 2, 1 };
 	struct window w = { 0 };
 
 	(void)state;
@@ -197,7 +198,8 @@ static void test_kth(void **state)
 	rng = 2;
 	for (int run = 0; run < 2000; run++) {
 		double value[40], sorted[40];
-		unsigned int n = 1 + (unsigned int)(uniform() * 40), k = (unsigned int)(uniform() * n);
+		unsigned int n = 1 + (unsigned int)(uniform() * 40);
+		unsigned int k = (unsigned int)(uniform() * n);
 
 		for (unsigned int i = 0; i < n; i++)	/* many are equal, or in order */
 			value[i] = run % 4 == 0 ? i : run % 4 == 1 ? n - i : floor(uniform() * 8);
