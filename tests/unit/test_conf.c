@@ -87,7 +87,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.module.ifindex, 0);
 	assert_int_equal(conf.module.set, 31);
 	assert_int_equal(conf.interval_ns, 1000000000);
-	assert_int_equal(conf.burst, 5);
+	assert_int_equal(conf.burst, 6);
 	assert_int_equal(conf.step_threshold_ns, 1000000);
 	assert_true(conf.max_rate_ppb == 500000);
 	assert_string_equal(conf.drift_file, "/var/lib/berk/drift");
