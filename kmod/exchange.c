@@ -13,8 +13,6 @@
 
 #include "berk.h"
 
-#define SENDING_MAX	(2 * NSEC_PER_MSEC)	/* from the T3 before sending to the exact one */
-
 void berk_exchange_init(struct berk_exchange *x)
 {
 	memset(x, 0, sizeof(*x));
@@ -115,13 +113,18 @@ static void assemble(struct berk_sample *s, const struct berk_probe *probe,
 
 /*
  * The exact T3 of the sample has arrived. Not if it lies before the T3 of before
- * sending or long after it: then it is of another answer, to a copy of the probe
- * that came when later probes had been answered. Unsigned: before is very long
- * after, and the peer may say anything.
+ * sending, or makes the round trip negative: then it is of another answer, to a
+ * copy of the probe that came when later probes had been answered. No limit in
+ * ms: a busy machine or a full queue may well hold up an answer. Unsigned: the
+ * peer may say anything.
  */
 static void refine(struct berk_sample *s, const struct berk_mark *t3)
 {
-	if ((u64)t3->at.raw_ns - (u64)s->t3.raw_ns > SENDING_MAX)
+	u64 sending = (u64)t3->at.raw_ns - (u64)s->t3.raw_ns;
+	s64 delay = (u64)s->t4.raw_ns - (u64)s->t1.raw_ns -
+		    ((u64)s->t3.raw_ns - (u64)s->t2.raw_ns);
+
+	if (delay < 0 || sending > (u64)delay)
 		return;
 	if (t3->set_seq != s->peer_set_seq)
 		s->flags |= BERK_SAMPLE_PEER_STEP;

@@ -195,9 +195,9 @@ static void foreign_t3(struct kunit *test)
 	} row[] = {
 		{ 0, true },
 		{ 10, true },
-		{ SENDING_MAX, true },
-		{ SENDING_MAX + 1, false },
-		{ 20 * NSEC_PER_MSEC, false },
+		{ 12, true },	/* T4 - T1 - (T3 - T2), with that T3 */
+		{ 13, false },
+		{ NSEC_PER_SEC, false },
 		{ -1, false },
 		{ S64_MAX - 2 * RAW, false },
 		{ S64_MIN, false },

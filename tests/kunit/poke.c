@@ -11,8 +11,10 @@
  *	publish N		publish a state N times
  *	noise ADDRESS N		send N bad packets to its port
  *
- * "rounds" prints how many rounds, probes, replies, samples, and exact samples:
- * those all of whose stamps come from the driver.
+ * "rounds" prints how many rounds, probes, replies, samples, exact samples (those
+ * all of whose stamps come from the driver), and impossible ones: both ends are of
+ * one machine with one CLOCK_MONOTONIC_RAW, so no reply leaves before its probe
+ * came or after it came itself.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -31,7 +33,7 @@
 
 static struct nl_sock *requests, *events;
 static int family;
-static uint64_t next_seq, samples, exact;
+static uint64_t next_seq, samples, exact, impossible;
 static uint32_t done_round, probes, replies;
 
 static struct nl_sock *connected(void)
@@ -117,6 +119,7 @@ static int received(struct nl_msg *msg, void *arg)
 		samples++;
 		exact += s.src[0] == BERK_STAMP_DRIVER && s.src[1] == BERK_STAMP_DRIVER &&
 			 s.src[2] == BERK_STAMP_DRIVER && s.src[3] == BERK_STAMP_DRIVER;
+		impossible += s.t3.raw_ns < s.t2.raw_ns || s.t3.raw_ns > s.t4.raw_ns;
 	}
 	return NL_OK;
 }
@@ -158,8 +161,8 @@ static void rounds(int n, int burst, int spacing_ms)
 		nla_put_u64(msg, BERK_A_SEQ, next_seq);
 		must(msg, "samples");
 	}
-	printf("%d %u %u %llu %llu\n", n, probes, replies, (unsigned long long)samples,
-	       (unsigned long long)exact);
+	printf("%d %u %u %llu %llu %llu\n", n, probes, replies, (unsigned long long)samples,
+	       (unsigned long long)exact, (unsigned long long)impossible);
 }
 
 static void publish(int n)

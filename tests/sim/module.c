@@ -12,7 +12,6 @@
 #include "sim.h"
 
 #define RING 16384	/* samples, as the module's */
-#define SENDING_MAX 2000000	/* ns, as the module's */
 
 struct probe {
 	uint64_t nonce;		/* 0: answered */
@@ -254,7 +253,10 @@ static void assemble(struct berk_sample *s, const struct probe *probe, const str
 
 static void refine(struct berk_sample *s, const struct mark *t3)
 {
-	if ((uint64_t)t3->at.raw_ns - (uint64_t)s->t3.raw_ns > SENDING_MAX)
+	int64_t sending = t3->at.raw_ns - s->t3.raw_ns;
+	int64_t delay = s->t4.raw_ns - s->t1.raw_ns - (s->t3.raw_ns - s->t2.raw_ns);
+
+	if (sending < 0 || sending > delay)
 		return;
 	if (t3->set_seq != s->peer_set_seq)
 		s->flags |= BERK_SAMPLE_PEER_STEP;
