@@ -246,6 +246,41 @@ def bad_network(lab):
 
 
 @test
+def doubled_probes(lab):
+    """Every second probe comes twice, 10 ms apart at most; no round trip is below the true 10."""
+    reset(lab)
+    start_group(lab)
+    lab.hold(GOOD_US, 2, PATIENCE)
+    master, slave = lab.guest[:2]
+
+    def samples():
+        rows = [line.split() for line in master.sh("berkctl samples").splitlines()]
+        rows = [dict(zip(rows[0], r)) for r in rows[1:]]
+        return [{k: int(s[k]) for k in names} for s in rows if int(s["node_id"], 16) == 2]
+
+    names = ["round"] + [f"t{i}_raw_ns" for i in (1, 2, 3, 4)]
+    rejected = slave.number("rejected")
+    lab.network(f"set {slave.index} from delay 5000")
+    lab.network(f"set {slave.index} to dup 0.5 delay 5000 jitter 10000")
+    # One round may be under way.
+    first = max(s["round"] for s in samples()) + 2
+    found = []
+
+    def enough():
+        found[:] = [s for s in samples() if s["round"] >= first]
+        return len(found) >= 60
+
+    master.wait("samples", PATIENCE, enough)
+    rejected = slave.number("rejected") - rejected
+    lab.network(f"set {slave.index} both")
+    delays = [s["t4_raw_ns"] - s["t1_raw_ns"] - (s["t3_raw_ns"] - s["t2_raw_ns"]) for s in found]
+    # 0.1 % is more than any crystal is off.
+    want(min(delays) > 9_990_000, f"a round trip of {min(delays)} ns, {rejected} copies rejected")
+    want(rejected, "no copy was rejected")
+    return f"{len(delays)} round trips of {min(delays) / 1e6:.3f} ms and more, {rejected} copies"
+
+
+@test
 def ipv6_only(lab):
     """Link-local addresses, no IPv4 at all."""
     reset(lab)
