@@ -215,7 +215,7 @@ static void correct_all(struct node *node, struct node_now now)
 	if (m->hold)
 		m->hold--;
 	for (size_t i = 0; i < m->n && !m->hold; i++)
-		if (members_corrigible(m->peer[i]))
+		if (members_corrigible(m->peer[i]) && m->peer[i]->changed < 2)
 			correct_peer(node, i);
 	correct_self(node, now);
 }

@@ -3,6 +3,7 @@
 #include "node_priv.h"
 
 #define RECOVER		4	/* rounds in which the others are only measured: they keep time well */
+#define REMEMBERED	3	/* rounds */
 #define MISSED		2	/* rounds without an answer: silent */
 
 void standing_lower(struct standing *s, enum peer_status status)
@@ -53,18 +54,40 @@ static void answered(struct node *node, struct node_now now, struct peer *peer)
 			 2e-3 * peer->track.rerouted_ns);
 }
 
+/*
+ * Not all peers' tracks notice in the same round that we are not what we were. With
+ * a single peer the direction tells: nobody jumps ahead, so it is we who stood still.
+ */
+static bool it_was_us(struct master *m)
+{
+	size_t present = 0, changed = 0, now = 0, ahead = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct peer *peer = m->peer[i];
+
+		if (peer->restarted || peer->track.upset)
+			peer->changed = REMEMBERED;
+		else if (peer->changed)
+			peer->changed--;
+		present += peer->answered;
+		changed += peer->answered && peer->changed;
+		now += peer->changed == REMEMBERED;
+		ahead += peer->restarted && peer->track.jumped > 0;
+	}
+	if (!now || (present > 1 ? 2 * changed <= present : !ahead))
+		return false;
+	for (size_t i = 0; i < m->n; i++)
+		m->peer[i]->changed = 0;
+	return true;
+}
+
 /* One peer's RAW clock jumped: it was rebooted or paused. Most of them: we were paused. */
 bool members_check_restarts(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
-	size_t restarted = 0, present = 0;
 	char text[PEER_TEXT];
 
-	for (size_t i = 0; i < m->n; i++) {
-		present += m->peer[i]->answered;
-		restarted += m->peer[i]->restarted || m->peer[i]->track.upset;
-	}
-	if (present > 1 && 2 * restarted > present) {
+	if (it_was_us(m)) {
 		standing_lower(&m->self, PEER_CANDIDATE);
 		servo_allow_step(&node->servo);
 		m->hold = RECOVER;
@@ -72,7 +95,7 @@ bool members_check_restarts(struct node *node, struct node_now now)
 			 "this node was paused, or its crystal jumped: asking the others for the time");
 		return true;
 	}
-	for (size_t i = 0; i < m->n && restarted; i++) {
+	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 
 		peer->anew |= peer->track.upset;

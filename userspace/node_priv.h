@@ -43,6 +43,9 @@ struct peer {
 
 	/* This round */
 	bool answered, restarted, have_ref;
+	unsigned int changed;	/* rounds for which a change of its clock is remembered; until
+				 * the last of them it may turn out to be of ours, and it waits
+				 */
 	struct track_ref ref;
 
 	/* From its last sample */

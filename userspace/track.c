@@ -15,6 +15,7 @@
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
 #define CHANGE		8.0		/* sigmas: it must be rarer than once a month */
 #define RECENT		24	/* newest points, among which a change of the path is looked for */
+#define KNOWN		48	/* older points, at least, of a path that is known */
 #define REFERENCE	3	/* times as many older points to compare with */
 #define SUSPECTS_MAX	128	/* points that may wait for a decision */
 #define TIGHT		3.0	/* spreads: delays further apart say little of the path */
@@ -76,8 +77,9 @@ static double direction(double delay, bool exact, int64_t at, int64_t *last_exac
 /*
  * Whatever the delays were, the phase lies between -v and u. An estimate (at
  * first: another sample) outside that range is of a clock that no longer exists.
+ * Returns where the peer's RAW clock is now, seen from there: 1 ahead, -1 behind.
  */
-static bool contradicts(const struct track *t, double u, double v, int64_t at)
+static int contradicts(const struct track *t, double u, double v, int64_t at)
 {
 	const struct window_point *p = window_point(&t->window, 1);
 	double low, high, tolerance;
@@ -92,10 +94,10 @@ static bool contradicts(const struct track *t, double u, double v, int64_t at)
 		high = p->u;
 		tolerance = 2 * RATE_SIGMA_START * fabs(seconds(at - p->t4));
 	} else {
-		return false;
+		return 0;
 	}
 	tolerance += CONTRADICTION;
-	return low > u + tolerance || high < -v - tolerance;
+	return high < -v - tolerance ? 1 : low > u + tolerance ? -1 : 0;
 }
 
 static bool duplicate(const struct track *t, const struct berk_sample *s)
@@ -144,10 +146,11 @@ static bool stale(const struct track *t, const struct berk_sample *s)
 	return sqrt(t->wander.mean.p11) * gap > fmin(w->spread_u, w->spread_v);
 }
 
-static enum track_verdict start_over(struct track *t, const struct berk_sample *s)
+static enum track_verdict start_over(struct track *t, const struct berk_sample *s, int jumped)
 {
 	track_init(t);
 	track_sample(t, s);
+	t->jumped = jumped;
 	return TRACK_RESTARTED;
 }
 
@@ -155,11 +158,12 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 {
 	struct window_point p;
 	double u, v;
+	int jumped;
 
 	if (!sample_sane(s))
 		return TRACK_DROPPED;
 	if (t->started && t->node_id != s->node_id)
-		return start_over(t, s);
+		return start_over(t, s, 0);
 	if (!t->started) {
 		t->started = true;
 		t->node_id = s->node_id;
@@ -167,8 +171,9 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 	}
 	u = (double)(s->t2.raw_ns - s->t1.raw_ns - t->base);
 	v = (double)(s->t4.raw_ns - s->t3.raw_ns + t->base);
-	if (contradicts(t, u, v, s->t4.raw_ns))
-		return ++t->contradictions < 2 ? TRACK_DROPPED : start_over(t, s);
+	jumped = contradicts(t, u, v, s->t4.raw_ns);
+	if (jumped)
+		return ++t->contradictions < 2 ? TRACK_DROPPED : start_over(t, s, jumped);
 	if (duplicate(t, s))
 		return TRACK_DROPPED;
 	t->contradictions = 0;
@@ -213,7 +218,8 @@ static bool compare(const struct track *t, unsigned int n, unsigned int doubtful
 	struct floor u, v, old_u, old_v;
 	double su, sv, rate = t->wander.mean.rate;
 
-	if (last < doubtful + n || !window_floors(w, 1, n, now, rate, &u, &v) ||
+	if (last < doubtful + n || w->count < doubtful + KNOWN ||
+	    !window_floors(w, 1, n, now, rate, &u, &v) ||
 	    !window_floors(w, doubtful + 1, last, now, rate, &old_u, &old_v))
 		return false;
 	su = fmax(u.mean - u.value, w->spread_u);

@@ -28,6 +28,7 @@ struct track {
 	uint64_t node_id;
 	int64_t base;		/* first T2 - T1 */
 	unsigned int contradictions;	/* in a row; see track_sample() */
+	int jumped;		/* its RAW clock, before this estimate: 1 ahead, -1 back */
 
 	struct window window;	/* u: (T2 - T1) - base, v: (T4 - T3) + base */
 	unsigned int fresh;	/* points of the round under way */

@@ -201,17 +201,23 @@ static double kth(double *value, unsigned int n, unsigned int k)
 	return value[k];
 }
 
-/* The median tells the spread of an exponential, whatever its tail is like. */
+/*
+ * The median tells the spread of an exponential, whatever its tail is like. Half of
+ * the points or more may be worth nothing (all that waited for a machine that stood
+ * still); then the first quartile, which is less precise, is far below it.
+ */
 static double spread_of(const struct side *s)
 {
-	double excess[WINDOW_POINTS], least = INFINITY;
+	double excess[WINDOW_POINTS], least = INFINITY, quartile;
 
 	for (unsigned int i = 0; i < s->n; i++)
 		least = fmin(least, s->y[i]);
 	if (s->n == 1)
 		return fmax(fabs(least), SPREAD_MIN);	/* nothing to compare with */
 	memcpy(excess, s->y, s->n * sizeof(*excess));
-	return fmax((kth(excess, s->n, s->n / 2) - least) / M_LN2, SPREAD_MIN);
+	quartile = s->n < POINTS_MIN ? INFINITY :
+		   2 * (kth(excess, s->n, s->n / 4) - least) / log(4. / 3);
+	return fmax(fmin((kth(excess, s->n, s->n / 2) - least) / M_LN2, quartile), SPREAD_MIN);
 }
 
 void window_learn(struct window *w, unsigned int n, int64_t now, const struct window_prior *prior)

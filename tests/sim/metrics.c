@@ -383,7 +383,8 @@ static void look_at_bound(struct metrics *m, int i, double group)
 	m->true_bounds += error <= m->bound[i];
 	if (error > m->bound[i] && !m->note[0])
 		snprintf(m->note, sizeof(m->note),
-			 "at %.1f s node %d was off by %.3f us, its bound %.3f us", (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
+			 "at %.1f s node %d was off by %.3f us, its bound %.3f us",
+			 (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
 	if (m->w->now >= m->s->settle)
 		hist_add(&m->width, m->bound[i]);
 }
