@@ -27,11 +27,6 @@
 #define REACH		3.0		/* see reach() */
 #define POINTS_MIN	16
 
-static double seconds(int64_t ns)
-{
-	return (double)ns * 1e-9;
-}
-
 const struct window_point *window_point(const struct window *w, unsigned int i)
 {
 	return &w->ring[(w->head - i) % WINDOW_POINTS];

@@ -15,6 +15,11 @@
 
 #define WINDOW_POINTS 512
 
+static inline double seconds(int64_t ns)
+{
+	return (double)ns * 1e-9;
+}
+
 /* One exchange; a direction without a usable value is INFINITY. */
 struct window_point {
 	int64_t t1, t4;		/* local raw */
