@@ -197,9 +197,10 @@ static void note_uncertainty(struct master *m)
 	if (e->used > 1) {
 		m->sigma_ns = e->sigma_ns;
 		m->bound_ns = e->bound_ns;
+	} else {
+		e->sigma_ns = fmax(e->sigma_ns, m->sigma_ns);
+		e->bound_ns = fmax(e->bound_ns, m->bound_ns);
 	}
-	e->sigma_ns = fmax(e->sigma_ns, e->used > 1 ? 0 : m->sigma_ns);
-	e->bound_ns = fmax(e->bound_ns, e->used > 1 ? 0 : m->bound_ns);
 }
 
 static void correct_all(struct node *node, struct node_now now)
