@@ -140,10 +140,10 @@ static int on_reply(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-static struct nl_msg *new_request(struct bnl *nl, enum berk_cmd cmd, int flags)
+/* extra: bytes, more than the page that is enough even for SEND with a full payload. */
+static struct nl_msg *new_large_request(struct bnl *nl, enum berk_cmd cmd, int flags, size_t extra)
 {
-	/* The largest requests: SEND with a full payload, and a page is enough for it. */
-	struct nl_msg *msg = nlmsg_alloc();
+	struct nl_msg *msg = nlmsg_alloc_size(4096 + extra);
 
 	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0, flags, cmd,
 				BERK_GENL_VERSION)) {
@@ -151,6 +151,11 @@ static struct nl_msg *new_request(struct bnl *nl, enum berk_cmd cmd, int flags)
 		return NULL;
 	}
 	return msg;
+}
+
+static struct nl_msg *new_request(struct bnl *nl, enum berk_cmd cmd, int flags)
+{
+	return new_large_request(nl, cmd, flags, 0);
 }
 
 /*
@@ -259,10 +264,20 @@ int bnl_peers(struct bnl *nl, struct bnl_peer **peers, size_t *n)
 	return 0;
 }
 
+int bnl_note(struct bnl *nl, const struct node_note *note)
+{
+	struct nl_msg *msg = new_request(nl, BERK_CMD_PEER_NOTE, 0);
+
+	return request(nl, msg, msg && bnl_put_note(msg, note), NULL, NULL);
+}
+
 int bnl_round(struct bnl *nl, const struct node_round *round)
 {
-	struct nl_msg *msg = new_request(nl, BERK_CMD_ROUND, 0);
+	struct nl_msg *msg;
 
+	if (round->n_peers > BNL_ROUND_PEERS)
+		return set_error(nl, -E2BIG, "too many peers for one round");
+	msg = new_large_request(nl, BERK_CMD_ROUND, 0, round->n_peers * sizeof(*round->peer));
 	return request(nl, msg, msg && bnl_put_round(msg, round), NULL, NULL);
 }
 
@@ -303,12 +318,15 @@ int bnl_samples(struct bnl *nl, uint64_t from, bnl_sample_fn *fn, void *arg)
 	return err;
 }
 
-int bnl_send(struct bnl *nl, const union node_addr *addr, const void *payload, size_t len)
+int bnl_send(struct bnl *nl, const union node_addr *addr, uint32_t ifindex, const void *payload,
+	     size_t len)
 {
 	struct nl_msg *msg = new_request(nl, BERK_CMD_SEND, 0);
+	bool bad = msg && (bnl_put_addr(msg, BERK_A_ADDR, addr) ||
+			   (ifindex && nla_put_u32(msg, BERK_A_IFINDEX, ifindex)) ||
+			   nla_put(msg, BERK_A_PAYLOAD, len, payload));
 
-	return request(nl, msg, msg && (bnl_put_addr(msg, BERK_A_ADDR, addr) ||
-					nla_put(msg, BERK_A_PAYLOAD, len, payload)), NULL, NULL);
+	return request(nl, msg, bad, NULL, NULL);
 }
 
 int bnl_publish(struct bnl *nl, const struct node_publish *publish)

@@ -64,6 +64,13 @@ struct bnl_peer {
 	uint16_t flags;		/* BERK_F_* */
 	uint64_t probes, replies;
 	uint64_t age_ms;	/* since its last reply; UINT64_MAX: never */
+	bool noted;		/* a daemon says what it thinks of it: */
+	enum berk_peer_state state;
+	enum berk_peer_reason reason;
+	uint8_t rank;		/* in the order of standbys; 0 = none */
+	bool known;		/* the rest is, as in struct node_note */
+	int64_t offset_ns, sigma_ns, delay_ns;
+	int32_t freq_ppb;
 };
 
 enum bnl_event_type {
@@ -120,11 +127,17 @@ int bnl_peer_set(struct bnl *nl, const union node_addr *addr, uint32_t *index);
 int bnl_peer_del(struct bnl *nl, const union node_addr *addr);
 /* *peers is to be freed by the caller, on success only. */
 int bnl_peers(struct bnl *nl, struct bnl_peer **peers, size_t *n);
-/* -EBUSY while another round runs */
+/* What was noted before is replaced. -ENOENT: there is no such peer. */
+int bnl_note(struct bnl *nl, const struct node_note *note);
+/* The most peers that one round can name, and that the module takes. */
+#define BNL_ROUND_PEERS 16000
+/* -EBUSY while another round runs; -E2BIG: more than BNL_ROUND_PEERS. */
 int bnl_round(struct bnl *nl, const struct node_round *round);
 /* Those still in the ring from sequence number from on, oldest first, each once. */
 int bnl_samples(struct bnl *nl, uint64_t from, bnl_sample_fn *fn, void *arg);
-int bnl_send(struct bnl *nl, const union node_addr *addr, const void *payload, size_t len);
+/* ifindex: the device of a multicast ADDR, BERK_MCAST_*; 0 for all others. */
+int bnl_send(struct bnl *nl, const union node_addr *addr, uint32_t ifindex, const void *payload,
+	     size_t len);
 int bnl_publish(struct bnl *nl, const struct node_publish *publish);
 
 /* To be polled for reading; bnl_events() takes what there is, or the first part of it. */

@@ -38,6 +38,11 @@ static struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_PROBES] = { .type = NLA_U32 },
 	[BERK_A_REPLIES] = { .type = NLA_U32 },
 	[BERK_A_ERROR_GROWTH_PPB] = { .type = NLA_U32 },
+	[BERK_A_PEER_STATE] = { .type = NLA_U8 },
+	[BERK_A_PEER_REASON] = { .type = NLA_U8 },
+	[BERK_A_PEER_RANK] = { .type = NLA_U8 },
+	[BERK_A_SIGMA_NS] = { .type = NLA_U64 },
+	[BERK_A_DELAY_NS] = { .type = NLA_U64 },
 };
 
 int bnl_parse(struct nlmsghdr *hdr, struct nlattr **attrs)
@@ -135,6 +140,15 @@ void bnl_get_peer(struct nlattr **attrs, struct bnl_peer *p)
 	p->probes = get_u64(attrs, BERK_A_PEER_PROBES);
 	p->replies = get_u64(attrs, BERK_A_PEER_REPLIES);
 	p->age_ms = get_u64_or_never(attrs, BERK_A_PEER_AGE_MS);
+	p->noted = attrs[BERK_A_PEER_STATE];
+	p->state = get_u8(attrs, BERK_A_PEER_STATE);
+	p->reason = get_u8(attrs, BERK_A_PEER_REASON);
+	p->rank = get_u8(attrs, BERK_A_PEER_RANK);
+	p->known = attrs[BERK_A_OFFSET_NS];
+	p->offset_ns = (int64_t)get_u64(attrs, BERK_A_OFFSET_NS);
+	p->sigma_ns = (int64_t)get_u64(attrs, BERK_A_SIGMA_NS);
+	p->delay_ns = (int64_t)get_u64(attrs, BERK_A_DELAY_NS);
+	p->freq_ppb = (int32_t)bnl_get_u32(attrs, BERK_A_FREQ_PPB);
 }
 
 bool bnl_get_event(int cmd, struct nlattr **attrs, struct bnl_event *ev)
@@ -222,9 +236,26 @@ int bnl_put_conf(struct nl_msg *msg, const struct bnl_conf *conf)
 	return bad;
 }
 
+int bnl_put_note(struct nl_msg *msg, const struct node_note *note)
+{
+	int bad = nla_put_u32(msg, BERK_A_PEER, note->peer) |
+		  nla_put_u8(msg, BERK_A_PEER_STATE, note->state) |
+		  nla_put_u8(msg, BERK_A_PEER_REASON, note->reason) |
+		  nla_put_u8(msg, BERK_A_PEER_RANK, note->rank);
+
+	if (!note->known)
+		return bad;
+	return bad | nla_put_s64(msg, BERK_A_OFFSET_NS, note->offset_ns) |
+	       nla_put_u64(msg, BERK_A_SIGMA_NS, note->sigma_ns) |
+	       nla_put_u64(msg, BERK_A_DELAY_NS, note->delay_ns) |
+	       nla_put_s32(msg, BERK_A_FREQ_PPB, lround(note->freq_ppb));
+}
+
 int bnl_put_round(struct nl_msg *msg, const struct node_round *round)
 {
 	return nla_put_u32(msg, BERK_A_ROUND, round->round) |
+	       nla_put(msg, BERK_A_PEER_LIST, round->n_peers * sizeof(*round->peer),
+		       round->peer) |
 	       nla_put_u8(msg, BERK_A_BURST, round->burst) |
 	       nla_put_u64(msg, BERK_A_SPACING_NS, round->spacing_ns) |
 	       nla_put_u64(msg, BERK_A_DEADLINE_NS, round->deadline_ns);

@@ -26,6 +26,7 @@ bool bnl_get_error_text(struct nlmsghdr *hdr, size_t fixed_len, char *buf, size_
 /* < 0: the message has no room. */
 int bnl_put_addr(struct nl_msg *msg, enum berk_attr a, const union node_addr *addr);
 int bnl_put_conf(struct nl_msg *msg, const struct bnl_conf *conf);
+int bnl_put_note(struct nl_msg *msg, const struct node_note *note);
 int bnl_put_round(struct nl_msg *msg, const struct node_round *round);
 int bnl_put_publish(struct nl_msg *msg, const struct node_publish *publish);
 

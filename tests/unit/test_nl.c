@@ -274,7 +274,11 @@ static void test_peer_set(void **state)
 
 static void test_round_send_publish(void **state)
 {
-	struct node_round round = { .round = 3, .burst = 64, .spacing_ns = 5, .deadline_ns = 6 };
+	static const uint32_t list[BNL_ROUND_PEERS + 1] = { [1] = 9, [BNL_ROUND_PEERS - 1] = 7 };
+	struct node_round round = {
+		.round = 3, .burst = 64, .spacing_ns = 5, .deadline_ns = 6, .peer = list,
+		.n_peers = 2,
+	};
 	struct node_publish publish = {
 		.state = BERK_STATE_SYNCHRONISED, .role = BERK_ROLE_SLAVE, .master_id = 9,
 		.term = 1, .round = 2, .offset_ns = -3, .error_bound_ns = UINT64_MAX,
@@ -291,11 +295,30 @@ static void test_round_send_publish(void **state)
 	assert_int_equal(nla_get_u8(module.attrs[BERK_A_BURST]), 64);
 	assert_int_equal(nla_get_u64(module.attrs[BERK_A_SPACING_NS]), 5);
 	assert_int_equal(nla_get_u64(module.attrs[BERK_A_DEADLINE_NS]), 6);
+	assert_int_equal(nla_len(module.attrs[BERK_A_PEER_LIST]), 2 * sizeof(list[0]));
+	assert_memory_equal(nla_data(module.attrs[BERK_A_PEER_LIST]), list, 2 * sizeof(list[0]));
+
+	round.n_peers = BNL_ROUND_PEERS;
+	say(ACK, NULL, 0);
+	assert_int_equal(bnl_round(&nl, &round), 0);
+	assert_int_equal(nla_len(module.attrs[BERK_A_PEER_LIST]),
+			 BNL_ROUND_PEERS * sizeof(list[0]));
+	assert_memory_equal(nla_data(module.attrs[BERK_A_PEER_LIST]), list,
+			    BNL_ROUND_PEERS * sizeof(list[0]));
+	/* What the kernel refuses to take of a socket: twice libnl's 32 KiB. */
+	assert_in_range(module.sent->nlmsg_len, 1, 2 * 32768 - 32);
+	round.n_peers++;
+	assert_int_equal(bnl_round(&nl, &round), -E2BIG);
+	assert_int_equal(module.requests, 2);
 
 	say(ACK, NULL, 0);
-	assert_int_equal(bnl_send(&nl, &to, payload, sizeof(payload)), 0);
+	assert_int_equal(bnl_send(&nl, &to, 0, payload, sizeof(payload)), 0);
+	assert_null(module.attrs[BERK_A_IFINDEX]);
 	assert_int_equal(nla_len(module.attrs[BERK_A_PAYLOAD]), sizeof(payload));
 	assert_memory_equal(nla_data(module.attrs[BERK_A_PAYLOAD]), payload, sizeof(payload));
+	say(ACK, NULL, 0);
+	assert_int_equal(bnl_send(&nl, &to, 3, payload, 1), 0);
+	assert_int_equal(nla_get_u32(module.attrs[BERK_A_IFINDEX]), 3);
 
 	say(ACK, NULL, 0);
 	assert_int_equal(bnl_publish(&nl, &publish), 0);
@@ -304,6 +327,39 @@ static void test_round_send_publish(void **state)
 	assert_true(nla_get_u64(module.attrs[BERK_A_ERROR_BOUND_NS]) == UINT64_MAX);
 	assert_true(nla_get_u32(module.attrs[BERK_A_ERROR_GROWTH_PPB]) == UINT32_MAX);
 	assert_int_equal(nla_get_u32(module.attrs[BERK_A_VALID_MS]), 5);
+}
+
+/* What is noted of a peer comes back as it was. */
+static void test_note(void **state)
+{
+	struct node_note note = {
+		.peer = 7, .state = BERK_PEER_FALSETICKER, .reason = BERK_WHY_DRIFT, .rank = 2,
+		.known = true, .offset_ns = -5, .sigma_ns = 6, .delay_ns = INT64_MAX,
+		.freq_ppb = -12345.6,
+	};
+	struct bnl_peer peer;
+
+	(void)state;
+	say(ACK, NULL, 0);
+	assert_int_equal(bnl_note(&nl, &note), 0);
+	assert_int_equal(sent_cmd(), BERK_CMD_PEER_NOTE);
+	bnl_get_peer(module.attrs, &peer);
+	assert_int_equal(peer.index, 7);
+	assert_true(peer.noted && peer.known);
+	assert_int_equal(peer.state, BERK_PEER_FALSETICKER);
+	assert_int_equal(peer.reason, BERK_WHY_DRIFT);
+	assert_int_equal(peer.rank, 2);
+	assert_int_equal(peer.offset_ns, -5);
+	assert_int_equal(peer.sigma_ns, 6);
+	assert_true(peer.delay_ns == INT64_MAX);
+	assert_int_equal(peer.freq_ppb, -12346);
+
+	note.known = false;
+	say(ACK, NULL, 0);
+	assert_int_equal(bnl_note(&nl, &note), 0);
+	bnl_get_peer(module.attrs, &peer);
+	assert_true(peer.noted && !peer.known);
+	assert_null(module.attrs[BERK_A_FREQ_PPB]);
 }
 
 /* --- errors */
@@ -436,6 +492,7 @@ static void test_peers(void **state)
 	assert_int_equal(peers[0].flags, BERK_F_SYNCED);
 	assert_int_equal(peers[1].index, 2);
 	assert_true(peers[1].age_ms == UINT64_MAX);
+	assert_false(peers[1].noted || peers[1].known);
 	free(peers);
 
 	say(REPLY, peer_message(1, true), 0);
@@ -627,7 +684,7 @@ static void test_fuzz(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5000; i++) {
-		int cmd = BERK_CMD_STATUS_GET + rand_r(&seed) % BERK_CMD_EV_CTRL;
+		int cmd = BERK_CMD_STATUS_GET + rand_r(&seed) % BERK_CMD_PEER_NOTE;
 		struct nlattr *attrs[BERK_A_MAX + 1];
 		struct nl_msg *msg = message(cmd);
 		struct bnl_status status;
@@ -679,6 +736,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_conf_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_round_send_publish, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_note, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_samples, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peers, setup, teardown),
