@@ -33,7 +33,7 @@ PKGS := libnl-genl-3.0 json-c libsystemd
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
-CORE := track path window wander ensemble servo msg peer members group master follow node
+CORE := track path window wander ensemble servo msg msg_hello msg_report peer members group master follow node
 RIM := nl nl_msg addr clock conf conf_key out log
 DAEMON := berkd drive drift
 CTL := ctl ctl_show ctl_now ctl_watch ctl_conf
