@@ -14,10 +14,26 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 	case DO_HOST:
 		((double *)&h->conf)[a->field] = a->value;
 		break;
+	case DO_CONF:
+		((double *)&h->wish)[a->field] = a->value;
+		host_configure(h);
+		break;
+	case DO_PEER:
+		for (size_t i = 0; i < SIM_NODES_MAX / 64; i++)
+			h->peers.bits[i] |= a->b.bits[i];
+		break;
+	case DO_ABSENT:
+		h->up = false;
+		break;
+	case DO_LIE:
+		lie_begin(w, h, &(struct lie){ .kind = (enum lie_kind)a->field, .size = a->value,
+					       .period = a->value2, .to = a->b });
+		break;
 	case DO_STEP:
 		host_step(w, h, llrint(a->value));
 		break;
 	case DO_FREQ:
+		h->touched = w->now;
 		osc_freq_step(&h->clock.osc, w->now, a->value);
 		break;
 	case DO_TEMP:
@@ -46,15 +62,21 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 	}
 }
 
-static void perform(struct world *w, const struct action *a)
+static void perform(struct world *w, const struct action *planned)
 {
-	if (a->type == DO_LINK) {
-		world_link(w, &(struct link_rule){ a->a, a->b, a->field, a->value });
+	struct action a = *planned;
+
+	a.a = world_resolve(w, &a.a);
+	a.b = world_resolve(w, &a.b);
+	if (a.fault)
+		watch_fault(w, a.back ? &a.b : &a.a);
+	if (a.type == DO_LINK) {
+		world_link(w, &(struct link_rule){ a.a, a.b, a.field, a.value });
 		return;
 	}
 	for (int i = 0; i < w->n; i++)
-		if (set_has(&a->a, i))
-			act_on(w, &w->host[i], a);
+		if (set_has(&a.a, i))
+			act_on(w, &w->host[i], &a);
 }
 
 static void on_action(struct world *w, uint32_t id)

@@ -20,16 +20,38 @@ void host_init(struct world *w, int id, const struct osc_conf *osc, double offse
 	rng_init(&h->wake, w->seed, RNG_WAKE, (uint64_t)id, 0);
 	h->id = id;
 	h->up = true;
+	h->hit = INT64_MAX;
+	h->touched = h->lied = h->named = h->ended = h->readmitted = -1;
 	h->conf = (struct host_conf){ .quantum = 1, .reading = 50, .answer = 20e3, .wake = 50e3 };
+	h->wish = (struct wish){ .node_id = 0x100 + id, .reference_limit = 1000 };
 	h->node_conf = (struct node_conf){
-		.role = id ? BERK_ROLE_SLAVE : BERK_ROLE_MASTER,
-		.node_id = 0x100U + (uint64_t)id,
 		.interval_ns = SIM_S,
 		.burst = 8,
 		.step_threshold_ns = SIM_MS,
 		.max_rate_ppb = 500e3,
 	};
+	host_configure(h);
 	vclock_init(&h->clock, osc, rng, (100 + 7 * (int64_t)id) * SIM_S, offset);
+}
+
+void host_configure(struct host *h)
+{
+	enum { AUTO, MASTER, SLAVE } role = (int)h->wish.role;
+	struct node_conf *c = &h->node_conf;
+
+	c->node_id = (uint64_t)h->wish.node_id;
+	c->eligible = role != SLAVE;
+	c->eager = role == MASTER;
+	c->priority = role == MASTER ? 255 : 100;
+	if (h->wish.priority > 0)
+		c->priority = (uint8_t)h->wish.priority;
+	c->quorum = (enum node_quorum)h->wish.quorum;
+	c->merge = (enum node_merge)h->wish.merge;
+	c->mode = (enum node_mode)h->wish.mode;
+	c->reference = h->wish.reference > 0;
+	c->reference_limit_ppb = h->wish.reference_limit;
+	if (h->node)
+		node_reconf(h->node, c);
 }
 
 /* Draws how long the daemon waits for the processor, ns. */
@@ -76,6 +98,7 @@ double host_bound(struct world *w, struct host *h)
 
 static void act_clock(struct world *w, struct host *h, const struct node_clock *c)
 {
+	watch_step(w, h, c->step_ns);
 	vclock_set(&h->clock, w->now, c->step_ns, c->freq_ppb);
 	h->set = *c;
 	if (!c->step_ns || !h->was_synced)
@@ -100,18 +123,61 @@ static void act_publish(struct world *w, struct host *h, const struct node_publi
 	h->state = *p;
 	h->state_raw = vclock_read(&h->clock, w->now).raw_ns;
 	h->was_synced |= p->state == BERK_STATE_SYNCHRONISED;
+	watch_publish(w, h);
 	if (w->now - h->drift_at >= DRIFT_WRITE)
 		write_drift_file(w, h);
 }
 
-static void act_send(struct world *w, struct host *h, const struct node_send *s)
+static void send_to(struct world *w, struct host *h, int to, struct payload *payload,
+		    bool multicast)
 {
-	struct packet p = { .kind = PACKET_CTRL, .from = h->id, .to = world_host(&s->addr) };
+	struct packet p = {
+		.kind = PACKET_CTRL, .from = h->id, .to = to, .multicast = multicast,
+		.ctrl = payload,
+	};
 	struct rng r = link_packet(&world_pair(w, p.from, p.to)->link, PACKET_CTRL);
 
-	p.ctrl.len = s->len;
-	memcpy(p.ctrl.payload, s->payload, s->len);
 	world_transmit(w, &p, &r);
+}
+
+static void act_send(struct world *w, struct host *h, const struct node_send *s)
+{
+	bool multicast = s->addr.sa.sa_family == AF_UNSPEC;
+	int to = multicast ? -1 : world_host(&s->addr);
+	unsigned char changed[MSG_MAX];
+	struct payload *payload;
+	struct msg msg;
+	size_t len = s->len;
+
+	memcpy(changed, s->payload, len);
+	if (!msg_decode(&msg, s->payload, s->len)) {
+		watch_send(w, h, &msg);
+		if (msg.type == MSG_CORRECT && h->lie.kind != LIE_NONE) {
+			lie_correct(w, h, to, &msg.correct);
+			len = msg_encode(&msg, changed);
+		}
+	}
+	payload = world_payload(changed, len);
+	for (int i = 0; multicast && i < w->n; i++)
+		if (i != h->id)
+			send_to(w, h, i, payload, true);
+	if (to >= 0 && to < w->n)
+		send_to(w, h, to, payload, false);
+	world_drop(payload);
+}
+
+static void act_note(struct world *w, struct host *h, const struct node_note *note)
+{
+	int peer = module_peer(&h->mod, note->peer);
+	struct pair *pair;
+
+	if (peer < 0)
+		return;
+	pair = world_pair(w, h->id, peer);
+	if (!pair->note)
+		pair->note = world_alloc(NULL, 1, sizeof(*pair->note));
+	*pair->note = *note;
+	watch_note(w, h, &w->host[peer], note);
 }
 
 static void act_log(struct world *w, struct host *h, const struct node_log *log)
@@ -132,6 +198,12 @@ static void act(struct world *w, struct host *h, const struct node_action *a)
 		peer = world_host(&a->peer);
 		module_add_peer(w, h, peer);
 		node_peer_index(h->node, &a->peer, world_pair(w, h->id, peer)->index);
+		break;
+	case NODE_ACT_FORGET:
+		module_del_peer(w, h, world_host(&a->peer));
+		break;
+	case NODE_ACT_NOTE:
+		act_note(w, h, &a->note);
 		break;
 	case NODE_ACT_ROUND:
 		module_round(w, h, &a->round);
@@ -204,7 +276,7 @@ void host_ctrl(struct world *w, struct host *h, const struct packet *p)
 	if (!h->node || h->deaf)
 		return;
 	node_ctrl(h->node, host_now(w, h), &from, sender->node_conf.node_id, sender->state.term,
-		  p->ctrl.payload, p->ctrl.len);
+		  p->ctrl->bytes, p->ctrl->len);
 	host_act(w, h);
 }
 
@@ -224,15 +296,21 @@ static void read_drift_file(struct world *w, struct host *h)
 
 void host_start(struct world *w, struct host *h)
 {
+	struct rng r;
+
 	if (h->node || !h->up)
 		return;
+	rng_init(&r, w->seed, RNG_NODE, (uint64_t)h->id, h->life++);
+	h->node_conf.seed = rng_next(&r);
 	read_drift_file(w, h);
 	module_clear_peers(w, h);
+	h->accepted = (struct node_publish){ 0 };
 	h->node = node_init(&h->node_conf);
-	for (int i = 0; h->node_conf.role == BERK_ROLE_MASTER && i < w->n; i++) {
+	for (int i = 0; i < w->n; i++) {
 		union node_addr addr = world_addr(i);
 
-		if (i != h->id && (!h->node || node_peer_add(h->node, &addr)))
+		if (i != h->id && set_has(&h->peers, i) &&
+		    (!h->node || node_peer_add(h->node, &addr)))
 			world_alloc(NULL, SIZE_MAX, 2);
 	}
 	h->timer_raw = 0;
@@ -257,6 +335,8 @@ void host_stop(struct world *w, struct host *h, bool graceful)
 	h->timer_id++;
 	h->was_synced = false;
 	h->state.state = BERK_STATE_UNSYNCHRONISED;
+	h->state.role = BERK_ROLE_NONE;
+	h->state.master_id = 0;
 }
 
 /* --- power */
@@ -284,6 +364,7 @@ void host_pause(struct world *w, struct host *h, int64_t ns)
 {
 	if (!h->up || h->paused)
 		return;
+	h->touched = w->now + ns;
 	h->paused = true;
 	h->stalled += ns;
 	h->resume_at = w->now + ns;
@@ -295,5 +376,6 @@ void host_step(struct world *w, struct host *h, int64_t ns)
 {
 	struct vclock *c = &h->clock;
 
+	h->touched = w->now;
 	vclock_set(c, w->now, ns, c->next_at < INFINITY ? c->next_ppb : c->freq_ppb);
 }

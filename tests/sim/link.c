@@ -20,6 +20,7 @@ void link_init(struct link *l, uint64_t seed, uint64_t id)
 	memset(l, 0, sizeof(*l));
 	l->seed = seed;
 	l->id = id;
+	l->used = -1;
 	l->outage = true;	/* so that the first flip makes it good */
 	rng_init(&l->queue_rng, seed, RNG_QUEUE, id, 0);
 	rng_init(&l->outage_rng, seed, RNG_OUTAGE, id, 0);

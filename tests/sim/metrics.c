@@ -2,11 +2,7 @@
 /*
  * metrics: what an observer of the true clocks sees
  *
- * The spread is over all machines that run with their daemons. The group's time
- * is the mean of its members' clocks: of those that say they are synchronised; if
- * there is none, of those in holdover. Left out are those that were hit by a
- * fault, and those that are still on their way to the others, which shows in a
- * bound much wider than the median.
+ * The spread is over all machines that run with their daemons and do not lie.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +13,6 @@
 #define MOVED_FOR (60 * SIM_S)	/* after a fault */
 #define RATE_OVER (100 * SIM_S)
 #define LIMITS 3
-#define ON_ITS_WAY 3	/* times the median bound */
 
 static const double limits[LIMITS] = { 100e3, 10e3, 1e3 };	/* ns */
 
@@ -26,7 +21,9 @@ struct metrics {
 	struct world *w;
 	FILE *csv;
 	int64_t looked;
-	double *offset;		/* of the clocks that count, else NAN */
+	struct groups *g;
+	struct rate *rate;
+	const double *offset;	/* of the clocks that count, else NAN */
 
 	struct hist spread, width, round_trip;
 	double spread_max;
@@ -34,18 +31,18 @@ struct metrics {
 	double *square;		/* sum by node, from the mean */
 	uint64_t *squares;
 	uint64_t packets;	/* before settling */
-	double moved;
+	double moved, peak;
 	double *seen;		/* offsets after faults, look by look */
 	size_t n_seen;
 	int64_t *fault;		/* when they happen */
 	size_t n_faults;
-	int64_t *hit;		/* when each node is named in one first, INT64_MAX: never */
+	double group_spread, astray;
+	int master, changes;	/* the present one; how often there was another */
 
 	int64_t rate_since;
 	int rate_nodes;
 	double rate_clocks, rate_crystals, rate_error;
 
-	double *bound, *sorted;
 	uint64_t bounds, true_bounds;
 	char note[120];
 };
@@ -148,6 +145,116 @@ static double get_backward(const struct metrics *m, double unused)
 	return (double)most * 1e-3;
 }
 
+static double get_group_spread(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->group_spread * 1e-3;
+}
+
+static double get_peak(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->peak * 1e-3;
+}
+
+static double get_astray(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->astray * 1e-3;
+}
+
+static double get_rate_jump(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->rate->jump * 1e-3;
+}
+
+static double get_rate_excess(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->rate->excess * 1e-3;
+}
+
+static double get_failover(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->w->watch.fault_at >= 0 ? INFINITY : m->w->watch.failover * 1e-9;
+}
+
+static double get_terms(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return (double)m->w->watch.n_terms;
+}
+
+static double get_claims(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return (double)m->w->watch.claims;
+}
+
+static double get_changes(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->changes;
+}
+
+static double get_masters(const struct metrics *m, double unused)
+{
+	int masters = 0;
+
+	(void)unused;
+	for (int i = 0; i < m->s->n; i++)
+		masters += m->w->host[i].node && m->w->host[i].state.role == BERK_ROLE_MASTER;
+	return masters;
+}
+
+static double get_breaches(const struct metrics *m, double what)
+{
+	int breaches = 0;
+
+	for (int i = 0; i < BREACHES; i++)
+		breaches += i == (int)what || what < 0 ? m->w->watch.breaches[i] : 0;
+	return breaches;
+}
+
+static double get_accused(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->w->watch.accused;
+}
+
+/* In intervals; of the liar that it took longest with. */
+static double get_named(const struct metrics *m, double unused)
+{
+	double worst = NAN;
+
+	(void)unused;
+	for (int i = 0; i < m->s->n; i++) {
+		const struct host *h = &m->w->host[i];
+
+		if (h->lied >= 0)
+			worst = fmax(worst, h->named < 0 ? INFINITY : (double)(h->named - h->lied) /
+						   (double)m->s->conf.interval_ns);
+	}
+	return worst;
+}
+
+static double get_readmitted(const struct metrics *m, double unused)
+{
+	double worst = NAN;
+
+	(void)unused;
+	for (int i = 0; i < m->s->n; i++) {
+		const struct host *h = &m->w->host[i];
+
+		if (h->ended >= 0)
+			worst = fmax(worst, h->readmitted < 0 ? INFINITY :
+					    (double)(h->readmitted - h->ended) * 1e-9);
+	}
+	return worst;
+}
+
 static const struct {
 	const char *name;
 	enum metric_unit unit;
@@ -170,6 +277,22 @@ static const struct {
 	{ "excess", METRIC_US, get_excess, 0 },		/* less half the median round trip */
 	{ "packets", METRIC_COUNT, get_packets, 0 },	/* sent per s and node */
 	{ "moved", METRIC_US, get_moved, 0 },		/* the others, by the faults */
+	{ "peak", METRIC_US, get_peak, 0 },		/* of the spread, by the faults */
+	{ "group_spread", METRIC_US, get_group_spread, 0 },	/* largest inside a group */
+	{ "astray", METRIC_US, get_astray, 0 },		/* farthest from true time */
+	{ "rate_jump", METRIC_PPM, get_rate_jump, 0 },	/* from 10 s to the next */
+	{ "rate_excess", METRIC_PPM, get_rate_excess, 0 },	/* beyond all crystals */
+	{ "failover", METRIC_S, get_failover, 0 },	/* to a new master's correction */
+	{ "changes", METRIC_COUNT, get_changes, 0 },	/* of the master, once settled */
+	{ "masters", METRIC_COUNT, get_masters, 0 },	/* at the end */
+	{ "terms", METRIC_COUNT, get_terms, 0 },	/* in which corrections were sent */
+	{ "claims", METRIC_COUNT, get_claims, 0 },	/* sent */
+	{ "named", METRIC_COUNT, get_named, 0 },	/* intervals until each liar is */
+	{ "readmitted", METRIC_S, get_readmitted, 0 },	/* after its last lie */
+	{ "accused", METRIC_COUNT, get_accused, 0 },	/* healthy nodes, and how often */
+	{ "two_masters", METRIC_COUNT, get_breaches, BREACH_TERM },	/* in one term */
+	{ "corrected_by_two", METRIC_COUNT, get_breaches, BREACH_TWO },
+	{ "breaches", METRIC_COUNT, get_breaches, -1 },	/* of what must never happen */
 	{ "steps", METRIC_COUNT, get_steps, 0 },	/* once synchronised */
 	{ "backward", METRIC_US, get_backward, 0 },	/* the longest of those */
 };
@@ -205,7 +328,7 @@ double metrics_value(const struct metrics *m, size_t i)
 
 const char *metrics_note(const struct metrics *m)
 {
-	return m->note;
+	return m->w->watch.first[0] ? m->w->watch.first : m->note;
 }
 
 /* --- looking */
@@ -225,15 +348,12 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 	size_t n = (size_t)s->n;
 
 	*m = (struct metrics){ .s = s, .w = w, .csv = csv, .last_action = -1, .moved = NAN,
-			       .rate_error = NAN };
-	m->offset = world_alloc(NULL, n, sizeof(double));
-	m->bound = world_alloc(NULL, n, sizeof(double));
-	m->sorted = world_alloc(NULL, n, sizeof(double));
+			       .peak = NAN, .rate_error = NAN, .master = -1 };
+	m->g = groups_new(s->n);
+	m->rate = rate_new(s->n);
+	m->offset = m->g->offset;
 	m->square = memset(world_alloc(NULL, n, sizeof(double)), 0, n * sizeof(double));
 	m->squares = memset(world_alloc(NULL, n, sizeof(uint64_t)), 0, n * sizeof(uint64_t));
-	m->hit = world_alloc(NULL, n, sizeof(*m->hit));
-	for (int i = 0; i < s->n; i++)
-		m->hit[i] = INT64_MAX;
 	for (int k = 0; k < LIMITS; k++)
 		m->last_above[k] = -1;
 	for (size_t i = 0; i < s->n_actions; i++) {
@@ -245,9 +365,6 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 			continue;
 		m->fault = world_alloc(m->fault, m->n_faults + 1, sizeof(*m->fault));
 		m->fault[m->n_faults++] = a->at;
-		for (int k = 0; k < s->n; k++)
-			if ((set_has(&a->a, k) || set_has(&a->b, k)) && a->at < m->hit[k])
-				m->hit[k] = a->at;
 	}
 	w->arg = m;
 	w->on_exchange = on_exchange;
@@ -258,20 +375,13 @@ void metrics_free(struct metrics *m)
 {
 	if (!m)
 		return;
-	free(m->offset);
+	groups_free(m->g);
+	rate_free(m->rate);
 	free(m->square);
 	free(m->squares);
-	free(m->bound);
-	free(m->sorted);
 	free(m->seen);
 	free(m->fault);
-	free(m->hit);
 	free(m);
-}
-
-static bool counts(const struct host *h)
-{
-	return h->up && h->node && !h->paused;
 }
 
 /* Returns the spread, ns; the mean of the clocks in *mean. */
@@ -281,11 +391,9 @@ static double look_at_clocks(struct metrics *m, double *mean)
 	int n = 0;
 
 	for (int i = 0; i < m->s->n; i++) {
-		struct host *h = &m->w->host[i];
-		double off = vclock_offset(&h->clock, m->w->now);
+		double off = m->offset[i];
 
-		m->offset[i] = counts(h) ? off : NAN;
-		if (!counts(h))
+		if (isnan(off))
 			continue;
 		low = fmin(low, off);
 		high = fmax(high, off);
@@ -338,69 +446,42 @@ static void look_at_rate(struct metrics *m, double mean)
 	m->rate_crystals = crystals;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static bool is_member(struct metrics *m, int i, enum berk_state state)
-{
-	return !isnan(m->offset[i]) && host_state(m->w, &m->w->host[i]) == state &&
-	       m->hit[i] > m->w->now;
-}
-
-/* NAN: there is no such group. */
-static double group_time(struct metrics *m, enum berk_state state)
-{
-	double sum = 0, median;
-	size_t members = 0;
-	int n = 0;
-
-	for (int i = 0; i < m->s->n; i++)
-		if (is_member(m, i, state))
-			m->sorted[members++] = m->bound[i];
-	if (!members)
-		return NAN;
-	qsort(m->sorted, members, sizeof(double), by_size);
-	median = m->sorted[members / 2];
-	for (int i = 0; i < m->s->n; i++)
-		if (is_member(m, i, state) && m->bound[i] <= ON_ITS_WAY * median) {
-			sum += m->offset[i];
-			n++;
-		}
-	return sum / n;
-}
-
 static void look_at_bound(struct metrics *m, int i, double group)
 {
-	double error = fabs(m->offset[i] - group);
+	double error = fabs(m->offset[i] - group), bound = m->g->bound[i];
 
-	if (m->bound[i] == INFINITY)
+	if (bound == INFINITY)
 		return;
 	m->bounds++;
-	m->true_bounds += error <= m->bound[i];
-	if (error > m->bound[i] && !m->note[0])
+	m->true_bounds += error <= bound;
+	if (error > bound && !m->note[0])
 		snprintf(m->note, sizeof(m->note),
 			 "at %.1f s node %d was off by %.3f us, its bound %.3f us",
-			 (double)m->w->now * 1e-9, i, error * 1e-3, m->bound[i] * 1e-3);
+			 (double)m->w->now * 1e-9, i, error * 1e-3, bound * 1e-3);
+	if (error > bound && world_healthy(m->w, &m->w->host[i]))
+		watch_breach(m->w, BREACH_BOUND, &m->w->host[i],
+			     "is off by %.3f us, its bound is %.3f us", error * 1e-3, bound * 1e-3);
 	if (m->w->now >= m->s->settle)
-		hist_add(&m->width, m->bound[i]);
+		hist_add(&m->width, bound);
 }
 
-static void look_at_bounds(struct metrics *m)
+static void look_at_groups(struct metrics *m)
 {
-	double group;
+	struct groups *g = m->g;
+	int master = world_master(m->w);
 
-	for (int i = 0; i < m->s->n; i++)
-		m->bound[i] = host_bound(m->w, &m->w->host[i]);
-	group = group_time(m, BERK_STATE_SYNCHRONISED);
-	if (isnan(group))
-		group = group_time(m, BERK_STATE_HOLDOVER);
-	for (int i = 0; i < m->s->n; i++)
-		if (!isnan(m->offset[i]) && !isnan(group))
-			look_at_bound(m, i, group);
+	for (int i = 0; i < g->n; i++)
+		if (g->of[i] >= 0 && !isnan(g->mean[g->of[i]]))
+			look_at_bound(m, i, g->mean[g->of[i]]);
+	if (m->w->now < m->s->settle)
+		return;
+	m->group_spread = fmax(m->group_spread, groups_spread(g));
+	for (int i = 0; i < g->n; i++)
+		if (g->settled[i])
+			m->astray = fmax(m->astray, fabs(g->offset[i]));
+	rate_look(m->rate, g, m->w);
+	m->changes += master >= 0 && m->master >= 0 && master != m->master;
+	m->master = master >= 0 ? master : m->master;
 }
 
 /* For the comparison with a run without faults. */
@@ -414,7 +495,7 @@ static void remember(struct metrics *m)
 		return;
 	m->seen = world_alloc(m->seen, m->n_seen + (size_t)m->s->n, sizeof(double));
 	for (int i = 0; i < m->s->n; i++)
-		m->seen[m->n_seen++] = m->hit[i] < INT64_MAX ? NAN : m->offset[i];
+		m->seen[m->n_seen++] = m->offset[i];
 }
 
 static void write_csv(struct metrics *m, double spread, double mean)
@@ -430,11 +511,13 @@ static void write_csv(struct metrics *m, double spread, double mean)
 
 static void look(struct metrics *m)
 {
-	double mean, spread = look_at_clocks(m, &mean);
+	double mean, spread;
 
+	groups_look(m->g, m->w);
+	spread = look_at_clocks(m, &mean);
 	look_at_spread(m, spread, mean);
 	look_at_rate(m, mean);
-	look_at_bounds(m);
+	look_at_groups(m);
 	remember(m);
 	if (m->csv)
 		write_csv(m, spread, mean);
@@ -457,8 +540,30 @@ void metrics_run(struct metrics *m, int64_t until)
 	}
 }
 
+/* At one moment: how far the clocks that no fault hit moved; in *high, their spread. */
+static double compare(const struct metrics *m, const double *seen, const double *twin, double *high)
+{
+	double moved = NAN, least = INFINITY, most = -INFINITY;
+
+	for (int i = 0; i < m->s->n; i++) {
+		if (m->w->host[i].hit < INT64_MAX || isnan(seen[i]))
+			continue;
+		moved = fmax(moved, fabs(seen[i] - twin[i]));
+		least = fmin(least, seen[i]);
+		most = fmax(most, seen[i]);
+	}
+	*high = fmax(*high, most - least);
+	return moved;
+}
+
 void metrics_compare(struct metrics *m, const struct metrics *twin)
 {
-	for (size_t k = 0; k < m->n_seen && k < twin->n_seen; k++)
-		m->moved = fmax(m->moved, fabs(m->seen[k] - twin->seen[k]));
+	double high = NAN, high_twin = NAN;
+	size_t n = (size_t)m->s->n;
+
+	for (size_t k = 0; k + n <= m->n_seen && k + n <= twin->n_seen; k += n) {
+		m->moved = fmax(m->moved, compare(m, &m->seen[k], &twin->seen[k], &high));
+		compare(m, &twin->seen[k], &m->seen[k], &high_twin);
+	}
+	m->peak = high - high_twin;
 }

@@ -33,7 +33,8 @@ static int64_t quantise(int64_t ns, double quantum)
 	return q > 1 ? ns - ns % q : ns;
 }
 
-static struct mark mark(struct world *w, struct host *h, uint8_t src)
+/* Of a packet from or to that peer. */
+static struct mark mark(struct world *w, struct host *h, int peer, uint8_t src)
 {
 	struct mark m = {
 		.at = vclock_read(&h->clock, w->now),
@@ -41,6 +42,7 @@ static struct mark mark(struct world *w, struct host *h, uint8_t src)
 		.src = src,
 	};
 
+	lie_stamp(w, h, peer, &m.at);
 	m.at.raw_ns = quantise(m.at.raw_ns, h->conf.quantum);
 	m.at.real_ns = quantise(m.at.real_ns, h->conf.quantum);
 	return m;
@@ -62,7 +64,7 @@ static bool stamp_missing(const struct host *h, struct rng *r)
 	return h->conf.soft_p > 0 && rng_uniform(r) < h->conf.soft_p;
 }
 
-/* --- peers */
+/* --- peers, by index as in the samples; none is used twice */
 
 void module_add_peer(struct world *w, struct host *h, int peer)
 {
@@ -74,16 +76,33 @@ void module_add_peer(struct world *w, struct host *h, int peer)
 		pair->x = world_alloc(NULL, 1, sizeof(*pair->x));
 	memset(pair->x, 0, sizeof(*pair->x));
 	pair->peer = true;
-	pair->index = h->mod.next_index++;
-	h->mod.peer = world_alloc(h->mod.peer, (size_t)h->mod.n_peers + 1, sizeof(int));
-	h->mod.peer[h->mod.n_peers++] = peer;
+	pair->index = h->mod.next_index;
+	h->mod.peer = world_alloc(h->mod.peer, h->mod.next_index + 1, sizeof(int));
+	h->mod.peer[h->mod.next_index++] = peer;
+}
+
+void module_del_peer(struct world *w, struct host *h, int peer)
+{
+	struct pair *pair = world_pair(w, h->id, peer);
+
+	if (!pair->peer)
+		return;
+	pair->peer = false;
+	h->mod.peer[pair->index] = -1;
+	free(pair->note);
+	pair->note = NULL;
+}
+
+int module_peer(const struct module *mod, uint32_t index)
+{
+	return index < mod->next_index ? mod->peer[index] : -1;
 }
 
 void module_clear_peers(struct world *w, struct host *h)
 {
-	for (int i = 0; i < h->mod.n_peers; i++)
-		world_pair(w, h->id, h->mod.peer[i])->peer = false;
-	h->mod.n_peers = 0;
+	for (uint32_t i = 0; i < h->mod.next_index; i++)
+		if (h->mod.peer[i] >= 0)
+			module_del_peer(w, h, h->mod.peer[i]);
 	h->mod.n_ring = 0;
 }
 
@@ -102,6 +121,7 @@ void module_boot(struct world *w, struct host *h)
 void module_free(struct module *mod)
 {
 	free(mod->peer);
+	free(mod->probed);
 	free(mod->ring);
 }
 
@@ -111,39 +131,15 @@ static void schedule_probe(struct world *w, struct host *h)
 {
 	struct module *mod = &h->mod;
 	int64_t due = mod->pass * mod->round.spacing_ns +
-		      mod->round.spacing_ns / mod->n_peers * mod->done;
+		      mod->round.spacing_ns / mod->n_probed * mod->done;
 
 	world_schedule(w, mod->start + due, EV_PROBE, h->id);
-}
-
-void module_round(struct world *w, struct host *h, const struct node_round *round)
-{
-	struct module *mod = &h->mod;
-
-	if (mod->active)
-		return;
-	mod->active = true;
-	mod->round = *round;
-	mod->pass = 0;
-	mod->done = 0;
-	mod->start = w->now;
-	mod->probes = 0;
-	mod->replies = 0;
-	world_schedule(w, w->now + round->deadline_ns, EV_DEADLINE, h->id)->id = round->round;
-	if (mod->n_peers)
-		schedule_probe(w, h);
 }
 
 static void end_round(struct world *w, struct host *h)
 {
 	h->mod.active = false;
 	world_schedule(w, w->now + llrint(host_wake(h)), EV_ROUND, h->id)->id = h->mod.round.round;
-}
-
-void module_deadline(struct world *w, struct host *h, uint32_t round)
-{
-	if (h->mod.active && h->mod.round.round == round)
-		end_round(w, h);
 }
 
 static void end_if_complete(struct world *w, struct host *h)
@@ -154,13 +150,50 @@ static void end_if_complete(struct world *w, struct host *h)
 		end_round(w, h);
 }
 
+void module_round(struct world *w, struct host *h, const struct node_round *round)
+{
+	struct module *mod = &h->mod;
+
+	if (mod->active)
+		return;
+	mod->active = true;
+	mod->round = *round;
+	mod->round.peer = NULL;	/* not ours to keep */
+	mod->n_probed = 0;
+	mod->probed = world_alloc(mod->probed, round->n_peers, sizeof(int));
+	for (size_t i = 0; i < round->n_peers; i++) {
+		int peer = module_peer(mod, round->peer[i]);
+
+		if (peer >= 0)
+			mod->probed[mod->n_probed++] = peer;
+	}
+	mod->pass = mod->n_probed ? 0 : round->burst;
+	mod->done = 0;
+	mod->start = w->now;
+	mod->probes = 0;
+	mod->replies = 0;
+	world_schedule(w, w->now + round->deadline_ns, EV_DEADLINE, h->id)->id = round->round;
+	if (mod->n_probed)
+		schedule_probe(w, h);
+	else
+		end_if_complete(w, h);
+}
+
+void module_deadline(struct world *w, struct host *h, uint32_t round)
+{
+	if (h->mod.active && h->mod.round.round == round)
+		end_round(w, h);
+}
+
 static void send_probe(struct world *w, struct host *h, int to)
 {
 	struct pair *pair = world_pair(w, h->id, to);
 	struct packet p = { .kind = PACKET_PROBE, .from = h->id, .to = to, .nonce = ++w->nonce };
 	struct rng r = link_packet(&pair->link, PACKET_PROBE);
-	struct mark t1 = mark(w, h, BERK_STAMP_DRIVER);
+	struct mark t1 = mark(w, h, to, BERK_STAMP_DRIVER);
 
+	if (!pair->peer)
+		return;		/* forgotten since */
 	if (stamp_missing(h, &r))
 		t1 = soft(t1, h, &r);
 	p.seq = pair->x->seq++;
@@ -178,10 +211,10 @@ void module_probe(struct world *w, struct host *h)
 {
 	struct module *mod = &h->mod;
 
-	if (!mod->active || mod->done >= mod->n_peers)
+	if (!mod->active || mod->done >= mod->n_probed)
 		return;
-	send_probe(w, h, mod->peer[mod->done++]);
-	if (mod->done == mod->n_peers) {
+	send_probe(w, h, mod->probed[mod->done++]);
+	if (mod->done == mod->n_probed) {
 		mod->done = 0;
 		mod->pass++;
 	}
@@ -197,7 +230,7 @@ void module_answer(struct world *w, struct host *h, const struct packet *probe)
 {
 	struct pair *pair = world_pair(w, h->id, probe->from);
 	struct rng r = link_packet(&pair->link, PACKET_REPLY);
-	struct mark t3 = mark(w, h, BERK_STAMP_DRIVER);
+	struct mark t3 = mark(w, h, probe->from, BERK_STAMP_DRIVER);
 	enum berk_state state = host_state(w, h);
 	struct packet p = *probe;
 
@@ -224,7 +257,7 @@ static void on_probe(struct world *w, struct host *h, const struct packet *p)
 	struct event *ev = world_schedule(w, w->now + llrint(h->conf.answer), EV_ANSWER, h->id);
 
 	ev->packet = *p;
-	ev->packet.reply.t2 = mark(w, h, p->rx_src);
+	ev->packet.reply.t2 = mark(w, h, p->from, p->rx_src);
 }
 
 /* --- pairing */
@@ -281,7 +314,7 @@ static void on_reply(struct world *w, struct host *h, const struct packet *p)
 	struct pair *pair = world_pair(w, h->id, p->from);
 	struct exchange *x = pair->x;
 	struct probe *probe = pair->peer ? &x->probe[p->seq % BERK_BURST_MAX] : NULL;
-	struct mark t4 = mark(w, h, p->rx_src);
+	struct mark t4 = mark(w, h, p->from, p->rx_src);
 
 	if (!probe || probe->nonce != p->nonce)
 		return;

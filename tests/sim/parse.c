@@ -8,6 +8,7 @@
 
 #define LINK(field) (offsetof(struct link_conf, field) / sizeof(double))
 #define OSC(field) (offsetof(struct osc_conf, field) / sizeof(double))
+#define CONF(field) (offsetof(struct wish, field) / sizeof(double))
 #define HOST(field) (offsetof(struct host_conf, field) / sizeof(double))
 
 const struct key link_keys[] = {
@@ -23,6 +24,21 @@ const struct key link_keys[] = {
 	{ "outage", "ttp", LINK(outage_every) },
 	{ "dup", "p", LINK(dup) },
 	{ "reorder", "pt", LINK(reorder_p) },
+	{ "unicast", "n", LINK(unicast) },
+	{ "stateful", "t", LINK(stateful) },
+	{ 0 }
+};
+
+const struct key conf_keys[] = {
+	{ "role", "w auto master slave", CONF(role) },
+	{ "priority", "n", CONF(priority) },
+	{ "quorum", "w any majority", CONF(quorum) },
+	{ "merge", "w slew step", CONF(merge) },
+	{ "mode", "w poll report", CONF(mode) },
+	{ "reference", "w no yes", CONF(reference) },
+	{ "reference_limit", "r", CONF(reference_limit) },
+	{ "cluster", "n", CONF(cluster) },
+	{ "node_id", "n", CONF(node_id) },
 	{ 0 }
 };
 
@@ -86,10 +102,18 @@ bool parse_number(const char *text, enum unit unit, double *value, char err[ERR_
 
 bool parse_set(const char *text, int n, struct set *set, char err[ERR_MAX])
 {
+	static const char *const who[] = {
+		[WHO_MASTER] = "master", [WHO_STANDBY] = "standby", [WHO_VICTIM] = "victim",
+	};
 	const char *p = text;
 	char *end;
 
 	memset(set, 0, sizeof(*set));
+	for (enum who i = WHO_MASTER; i <= WHO_VICTIM; i++)
+		if (!strcmp(text, who[i])) {
+			set->who = i;
+			return true;
+		}
 	if (!strcmp(text, "*"))
 		text = NULL;
 	for (int i = 0; !text && i < n; i++)
@@ -111,7 +135,8 @@ bool parse_set(const char *text, int n, struct set *set, char err[ERR_MAX])
 	}
 	if (!text)
 		return true;
-	snprintf(err, ERR_MAX, "no such nodes: %s; accepted: *, 0, 1-3, 0,2-4; the last is %d",
+	snprintf(err, ERR_MAX, "no such nodes: %s; accepted: *, 0, 1-3, 0,2-4, master, standby, victim;"
+		 " the last is %d",
 		 text, n - 1);
 	return false;
 }
@@ -174,6 +199,22 @@ const struct key *parse_key(const struct key *keys, const char *word, const char
 	return NULL;
 }
 
+/* Its place among the words. */
+static int parse_word(const struct key *key, const char *text, double *value, char err[ERR_MAX])
+{
+	char copy[256], *save = NULL, *word;
+
+	snprintf(copy, sizeof(copy), "%s", key->fields + 1);
+	*value = 0;
+	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (!strcmp(word, text))
+			return 1;
+		++*value;
+	}
+	snprintf(err, ERR_MAX, "%s=%s; accepted:%s", key->name, text, key->fields + 1);
+	return 0;
+}
+
 static enum unit unit_of(char field)
 {
 	switch (tolower((unsigned char)field)) {
@@ -194,6 +235,8 @@ int parse_fields(const struct key *key, const char *text, int k, struct rng *r, 
 	char copy[256], *p = copy, *next;
 	int n = 0;
 
+	if (*key->fields == 'w')
+		return parse_word(key, text, value, err);
 	if (isupper((unsigned char)*key->fields))
 		return parse_value(text, unit_of(*key->fields), k, r, value, err);
 	snprintf(copy, sizeof(copy), "%s", text);

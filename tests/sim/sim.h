@@ -5,9 +5,11 @@
  *	scenario --> world: events in the order of true time
  *			host: power, pauses, the daemon (node and its actions)
  *			module: what kmod does: probes, replies, samples, rounds
+ *			lie: what faulty ones say instead
  *			link: one direction of a path	vclock: the Linux clock
  *			osc: the crystal		rng: chance
- *	metrics look at the true clocks from outside
+ *	watch: what happens	metrics, groups, rate: the true clocks, from outside
+ *	campaign: scenarios made by chance
  *
  * True time is int64_t ns since the world began. Frequencies are ppb, phases and
  * offsets double ns, positive = ahead. All chance comes from streams that depend
@@ -34,6 +36,7 @@
 /* --- rng.c: SplitMix64 (Steele, Lea, Flood 2014); a stream for every purpose */
 enum rng_purpose {
 	RNG_OSC, RNG_VALUE, RNG_PACKET, RNG_QUEUE, RNG_OUTAGE, RNG_READING, RNG_WAKE, RNG_PARTICLE,
+	RNG_NODE, RNG_LIE, RNG_CAMPAIGN,
 };
 
 struct rng {
@@ -115,6 +118,8 @@ struct link_conf {		/* doubles only; times in ns */
 	double outage_every, outage_length, outage_loss;	/* Gilbert-Elliott, in time */
 	double dup;
 	double reorder_p, reorder_mean;	/* some packets are held up */
+	double unicast;		/* 1: nothing else passes */
+	double stateful;	/* how long after the opposite direction was used this one passes */
 	double down;
 };
 
@@ -130,6 +135,7 @@ struct link {
 	int64_t outage_flip;
 	bool outage;
 	double wave_phase;
+	int64_t used;		/* last, by unicast; -1: never */
 };
 
 void link_init(struct link *l, uint64_t seed, uint64_t id);
@@ -149,8 +155,25 @@ struct host_conf {		/* doubles only; times in ns */
 	double wake;		/* mean: until the daemon gets the processor */
 };
 
+/* What berkd.conf says; doubles only, words by their number. */
+struct wish {
+	double role;		/* auto, master, slave */
+	double priority;	/* 0: what comes with the role */
+	double quorum, merge, mode;	/* as in node.h */
+	double reference, reference_limit;	/* bool, ppb per s */
+	double cluster, node_id;
+};
+
+enum who {			/* in a set; known only at that moment */
+	WHO_NAMED,
+	WHO_MASTER,		/* that most follow */
+	WHO_STANDBY,		/* its first */
+	WHO_VICTIM,		/* whoever was the master or the standby above */
+};
+
 struct set {			/* of hosts */
 	uint64_t bits[SIM_NODES_MAX / 64];
+	enum who who;
 };
 
 static inline bool set_has(const struct set *s, int i)
@@ -175,24 +198,26 @@ struct mark {			/* a stamp with its circumstances, as the module keeps them */
 	uint8_t src;
 };
 
+struct payload {		/* of a control message; its packets share it */
+	int packets;
+	size_t len;
+	unsigned char bytes[];
+};
+
 struct packet {
 	enum packet_kind kind;
 	int from, to;
+	bool multicast;
 	uint64_t nonce;
 	uint32_t seq;
 	uint8_t rx_src;		/* of the stamp that it will get */
-	union {
-		struct {
-			struct mark t2, t3, prev_t3;
-			uint64_t prev_nonce, node_id;
-			uint32_t term;
-			uint16_t flags;
-		} reply;
-		struct {
-			size_t len;
-			unsigned char payload[MSG_MAX];
-		} ctrl;
-	};
+	struct payload *ctrl;
+	struct {
+		struct mark t2, t3, prev_t3;
+		uint64_t prev_nonce, node_id;
+		uint32_t term;
+		uint16_t flags;
+	} reply;
 };
 
 enum event_type {
@@ -226,14 +251,43 @@ struct pair {
 	bool peer;
 	uint32_t index;
 	struct exchange *x;
+	struct node_note *note;	/* what the one's daemon thinks of the other; NULL: nothing */
+};
+
+/* --- lie.c: what a faulty machine says */
+enum lie_kind {
+	LIE_NONE,
+	LIE_STUCK,		/* its stamps stand still */
+	LIE_STEPS,		/* they jump every `period' by `size' on REALTIME... */
+	LIE_JUMPS,		/* ...on both clocks */
+	LIE_DRIFT,		/* they drift by `size', whatever the daemon does */
+	LIE_OSCILLATE,		/* they swing by `size' */
+	LIE_TWOFACED,		/* they are ahead for some, behind for others, by `size' */
+	LIE_RANDOM,		/* anything within `size' */
+	LIE_DEAF,		/* its daemon gets no control messages */
+	LIE_DRAG,		/* corrections for `to' drift by `size'... */
+	LIE_MISLEAD,		/* ...are wrong by `size' */
+	LIE_KINDS
+};
+
+struct lie {
+	enum lie_kind kind;
+	double size, period;	/* ns or ppb, ns */
+	struct set to;
+	int64_t since;
+	struct berk_stamp at;	/* when it began */
+	struct rng rng;
 };
 
 struct host {
 	int id;
 	struct host_conf conf;
 	struct node_conf node_conf;
+	struct wish wish;
+	struct set peers;	/* configured */
 	struct vclock clock;
 	struct rng wake;
+	struct lie lie;
 	bool up, paused;
 	bool queueing;		/* packets wait until it goes on */
 	bool deaf;		/* the daemon gets no control messages */
@@ -242,9 +296,10 @@ struct host {
 
 	/* The module */
 	struct module {
-		int *peer;		/* hosts, in the order of their addresses */
-		int n_peers;
+		int *peer;		/* hosts by index; -1: forgotten */
 		uint32_t next_index;
+		int *probed;		/* hosts in this round */
+		int n_probed;
 		struct berk_sample *ring;
 		size_t n_ring, size;
 		bool active;
@@ -267,12 +322,41 @@ struct host {
 	int64_t drift_real;	/* when that was so */
 	int64_t drift_at;	/* when it was written, or the daemon started */
 
-	/* For those who look */
+	/* For those who look; times -1: never */
+	int64_t hit;		/* by the first fault; INT64_MAX: not yet */
+	int64_t touched;	/* somebody last did something to its clock */
+	int64_t lied, named, ended, readmitted;	/* lying; what the master thought of it */
+	struct node_publish accepted;	/* the last that told of a new correction */
 	bool was_synced;	/* since it started */
 	int steps;		/* after that, by the daemon */
 	int64_t backward;	/* ns: the longest of those that went back */
 	int logs;
 	char log_text[2000];	/* the first of them */
+};
+
+enum breach {			/* of what must never happen */
+	BREACH_TERM,		/* two masters in one term */
+	BREACH_TWO,		/* a node corrected by two, or by an older term */
+	BREACH_BACK,		/* a step back while synchronised */
+	BREACH_BOUND,		/* a healthy clock outside its bound */
+	BREACH_RATE,		/* a group that is faster or slower than all crystals */
+	BREACHES
+};
+
+struct watch {
+	struct {
+		uint32_t term;
+		int host, cluster;
+	} *term;		/* who sent corrections in it */
+	size_t n_terms;
+	uint64_t claims;
+	int breaches[BREACHES];
+	char first[200];	/* of them */
+	int accused;		/* healthy nodes that a master took for faulty */
+	/* A fault befell the master: until another one's correction is accepted */
+	int64_t fault_at;	/* -1: none did, or that is over */
+	int fault_master;
+	double failover;	/* ns; the longest; NAN: none */
 };
 
 struct slot {
@@ -292,6 +376,8 @@ struct world {
 	bool chatty;		/* the nodes' logs to stderr */
 	uint64_t nonce;
 	uint64_t packets;	/* sent */
+	struct set victims;	/* of WHO_VICTIM */
+	struct watch watch;
 	/* Who wants to know: of an EV_ACTION; of every exchange that came back */
 	const struct scenario *scenario;
 	void (*on_action)(struct world *w, uint32_t id);
@@ -319,10 +405,40 @@ union node_addr world_addr(int host);
 int world_host(const union node_addr *addr);
 /* Sends it on its way from p->from to p->to. */
 void world_transmit(struct world *w, const struct packet *p, struct rng *r);
+/* The copies of a payload that are on their way keep it. */
+struct payload *world_payload(const void *bytes, size_t len);
+void world_drop(struct payload *payload);
+/* Who that is at this moment, and remembers the master and the standby as victims. */
+struct set world_resolve(struct world *w, const struct set *set);
+/* The master that most follow, or -1. */
+int world_master(const struct world *w);
+/* Neither a liar nor hit by a fault, nor is its clock just being put right. */
+bool world_healthy(const struct world *w, const struct host *h);
 void *world_alloc(void *old, size_t n, size_t size);
+
+/* --- lie.c */
+void lie_begin(struct world *w, struct host *h, const struct lie *lie);
+/* A stamp that the liar takes of a packet from or to that peer. */
+void lie_stamp(struct world *w, struct host *h, int peer, struct berk_stamp *at);
+/* A correction that the liar sends. */
+void lie_correct(struct world *w, const struct host *h, int to, struct msg_correct *c);
+
+/* --- watch.c: what happens, event by event */
+void watch_send(struct world *w, const struct host *h, const struct msg *msg);
+void watch_publish(struct world *w, struct host *h);
+void watch_note(struct world *w, const struct host *h, struct host *peer,
+		const struct node_note *note);
+void watch_step(struct world *w, const struct host *h, int64_t step_ns);
+/* A fault befalls these. */
+void watch_fault(struct world *w, const struct set *hit);
+__attribute__((format(printf, 4, 5)))
+void watch_breach(struct world *w, enum breach what, const struct host *h, const char *fmt, ...);
 
 /* --- module.c: kmod, in short */
 void module_add_peer(struct world *w, struct host *h, int peer);
+void module_del_peer(struct world *w, struct host *h, int peer);
+/* -1: there is none */
+int module_peer(const struct module *mod, uint32_t index);
 void module_clear_peers(struct world *w, struct host *h);
 void module_boot(struct world *w, struct host *h);
 void module_free(struct module *mod);
@@ -336,7 +452,9 @@ void module_packet(struct world *w, struct host *h, const struct packet *p);
 /* --- host.c: power, and what berkd does */
 /* ppb: the error of its crystal; offset: of REALTIME, ns. Powered, without daemon. */
 void host_init(struct world *w, int id, const struct osc_conf *osc, double offset);
-void host_start(struct world *w, struct host *h);	/* the daemon; node 0 is the master */
+/* What the configuration file says from now on; a running daemon reads it again. */
+void host_configure(struct host *h);
+void host_start(struct world *w, struct host *h);	/* the daemon */
 /* graceful: the daemon stops; otherwise it is killed. */
 void host_stop(struct world *w, struct host *h, bool graceful);
 void host_power_off(struct world *w, struct host *h);
@@ -363,7 +481,7 @@ enum unit { UNIT_TIME, UNIT_SECONDS, UNIT_RATE, UNIT_PART, UNIT_NUMBER };
 
 /* Into ns, ns (without unit: s), ppb, 1, 1 */
 bool parse_number(const char *text, enum unit unit, double *value, char err[ERR_MAX]);
-/* "*", "3", "0-4,7" */
+/* "*", "3", "0-4,7", "master", "standby", "victim" */
 bool parse_set(const char *text, int n, struct set *set, char err[ERR_MAX]);
 /* A number, a list of them (for the k-th host), uniform:LOW:HIGH or normal:SIGMA. */
 bool parse_value(const char *text, enum unit unit, int k, struct rng *r, double *value,
@@ -371,11 +489,12 @@ bool parse_value(const char *text, enum unit unit, int k, struct rng *r, double 
 
 struct key {			/* name=A:B:C */
 	const char *name;
-	const char *fields;	/* t(ime) r(ate) p(art) n(umber); capital: may differ by host */
+	/* t(ime) r(ate) p(art) n(umber), capital: may differ by host; or w and the words: 0, 1... */
+	const char *fields;
 	size_t first;		/* index of the double that A goes to */
 };
 
-extern const struct key link_keys[], osc_keys[], host_keys[];
+extern const struct key link_keys[], osc_keys[], host_keys[], conf_keys[];
 
 /* Where name=... goes, and the text behind =. */
 const struct key *parse_key(const struct key *keys, const char *word, const char **rest,
@@ -386,8 +505,9 @@ int parse_fields(const struct key *key, const char *text, int k, struct rng *r, 
 
 /* --- scenario.c: what shall happen */
 enum action_type {
-	DO_LINK, DO_OSC, DO_HOST, DO_OFFSET,
+	DO_LINK, DO_OSC, DO_HOST, DO_CONF, DO_PEER, DO_OFFSET, DO_ABSENT,
 	DO_STEP, DO_FREQ, DO_TEMP, DO_PAUSE, DO_QUEUE, DO_STOP, DO_KILL, DO_START, DO_OFF, DO_ON,
+	DO_LIE,
 };
 
 struct action {
@@ -395,6 +515,7 @@ struct action {
 	bool fault;
 	enum action_type type;
 	struct set a, b;
+	bool back;		/* the other direction of a link: b was named first */
 	size_t field;
 	double value, value2;
 };
@@ -455,6 +576,40 @@ struct hist {
 
 void hist_add(struct hist *h, double x);
 double hist_quantile(const struct hist *h, double q);	/* NAN if it is empty */
+
+/* --- campaign.c: worlds made by chance */
+/* A scenario of random troubles, as text to be freed; the same for the same seed. */
+char *campaign_text(uint64_t seed);
+
+/* --- groups.c: who follows the same master, and what its members' time is */
+struct groups {
+	int n;			/* of nodes */
+	int count;		/* of groups */
+	double *offset;		/* of the clocks that count, ns, else NAN */
+	double *bound;		/* published, ns; INFINITY: none */
+	int *of;		/* the group of each node, -1: none */
+	bool *settled;		/* healthy, synchronised, and not still on its way */
+	double *mean;		/* of each group's settled members, ns; NAN: there are none */
+	double *sorted;
+};
+
+struct groups *groups_new(int n);
+void groups_free(struct groups *g);
+void groups_look(struct groups *g, struct world *w);
+/* Largest difference of settled clocks in any group, ns. */
+double groups_spread(const struct groups *g);
+
+/* --- rate.c: how fast the groups run, against true time and their crystals */
+struct rate {
+	int64_t since;		/* when the present window began, 0: there is none */
+	double *clock, *crystal;	/* then, ns; NAN: did not count */
+	double last;		/* ppb: of the largest group, in the window before; NAN */
+	double jump, excess;	/* ppb: largest so far, NAN */
+};
+
+struct rate *rate_new(int n);
+void rate_free(struct rate *r);
+void rate_look(struct rate *r, const struct groups *g, struct world *w);
 
 /* --- metrics.c: the true clocks, seen from outside */
 #define SIM_LOOK (100 * SIM_MS)	/* between two looks */

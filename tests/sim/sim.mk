@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The simulator: the core in virtual time. Included by the Makefile.
 
-SIM := rng osc vclock link world module host parse statement scenario action hist metrics
+SIM := rng osc vclock link lie world module host watch parse statement scenario action hist \
+	groups rate metrics
 SIM_OBJ := $(SIM:%=$(B)/sim/%.o)
 SEEDS := 20
 LIMIT :=

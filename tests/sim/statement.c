@@ -70,8 +70,12 @@ static bool nodes(struct line *l, int i, struct set *set)
 {
 	if (!l->s->n)
 		return wrong(l, "how many nodes are there? say `nodes 5' first");
-	return i < l->n ? parse_set(l->word[i], l->s->n, set, l->err) :
-			  wrong(l, "the nodes are missing");
+	if (i >= l->n)
+		return wrong(l, "the nodes are missing");
+	if (!parse_set(l->word[i], l->s->n, set, l->err))
+		return false;
+	return set->who == WHO_NAMED || l->at >= 0 ||
+	       wrong(l, "nobody is %s before the world begins", l->word[i]);
 }
 
 /* --- the world */
@@ -200,16 +204,43 @@ static bool parse_host(struct line *l)
 	return nodes(l, 1, &a) && add_keys(l, 2, host_keys, DO_HOST, &a, NULL);
 }
 
+static bool parse_conf(struct line *l)
+{
+	struct set a;
+
+	return nodes(l, 1, &a) && add_keys(l, 2, conf_keys, DO_CONF, &a, NULL);
+}
+
+static bool parse_peer(struct line *l)
+{
+	struct action *act;
+	struct set a, b;
+
+	if (!nodes(l, 1, &a) || !nodes(l, 2, &b))
+		return false;
+	act = add(l, DO_PEER);
+	act->a = a;
+	act->b = b;
+	return true;
+}
+
 /* link A B: both ways; link A > B: only from A to B */
 static bool parse_link(struct line *l)
 {
 	bool one_way = l->n > 2 && !strcmp(l->word[2], ">");
 	int i = one_way ? 3 : 2;
 	struct set a, b;
+	size_t first;
 
-	return nodes(l, 1, &a) && nodes(l, i, &b) &&
-	       add_keys(l, i + 1, link_keys, DO_LINK, &a, &b) &&
-	       (one_way || add_keys(l, i + 1, link_keys, DO_LINK, &b, &a));
+	if (!nodes(l, 1, &a) || !nodes(l, i, &b) ||
+	    !add_keys(l, i + 1, link_keys, DO_LINK, &a, &b))
+		return false;
+	first = l->s->n_actions;
+	if (!one_way && !add_keys(l, i + 1, link_keys, DO_LINK, &b, &a))
+		return false;
+	for (; first < l->s->n_actions; first++)
+		l->s->action[first].back = !one_way;
+	return true;
 }
 
 /* down A B, down A > B, and up */
@@ -225,6 +256,7 @@ static bool parse_down(struct line *l)
 
 		act->a = way ? b : a;
 		act->b = way ? a : b;
+		act->back = way;
 		act->field = offsetof(struct link_conf, down) / sizeof(double);
 		act->value = l->word[0][0] == 'd';
 	}
@@ -315,7 +347,7 @@ static bool parse_on(struct line *l)
 	struct action *act;
 	struct set a;
 
-	if (!nodes(l, 1, &a) || (l->n > 2 && !number(l, 2, UNIT_TIME, -1e16, 1e16, &rtc)))
+	if (!nodes(l, 1, &a) || (l->n > 2 && !number(l, 2, UNIT_TIME, -SIM_EPOCH, 1e16, &rtc)))
 		return false;
 	act = add(l, DO_ON);
 	act->a = a;
@@ -331,13 +363,67 @@ static bool parse_reboot(struct line *l)
 	struct set a;
 
 	if (!nodes(l, 1, &a) || !number(l, 2, UNIT_SECONDS, 1e6, 1e16, &after) ||
-	    (l->n > 3 && !number(l, 3, UNIT_TIME, -1e16, 1e16, &rtc)))
+	    (l->n > 3 && !number(l, 3, UNIT_TIME, -SIM_EPOCH, 1e16, &rtc)))
 		return false;
 	add(l, DO_OFF)->a = a;
 	act = add(l, DO_ON);
 	act->at += (int64_t)after;
 	act->a = a;
+	if (a.who != WHO_NAMED)
+		act->a.who = WHO_VICTIM;
 	act->value = rtc;
+	return true;
+}
+
+static const struct {
+	const char *name;
+	const char *size;	/* t(ime) or r(ate), as in struct key */
+} lies[LIE_KINDS] = {
+	[LIE_NONE] = { "none", "" },
+	[LIE_STUCK] = { "stuck", "" },
+	[LIE_STEPS] = { "steps", "tt" },
+	[LIE_JUMPS] = { "jumps", "tt" },
+	[LIE_DRIFT] = { "drift", "r" },
+	[LIE_OSCILLATE] = { "oscillate", "tt" },
+	[LIE_TWOFACED] = { "twofaced", "t" },
+	[LIE_RANDOM] = { "random", "t" },
+	[LIE_DEAF] = { "deaf", "" },
+	[LIE_DRAG] = { "drag", "r" },
+	[LIE_MISLEAD] = { "mislead", "t" },
+};
+
+/* lie NODES KIND SIZE PERIOD; those that wrong corrections are for, default all */
+static bool parse_lie(struct line *l)
+{
+	enum lie_kind kind = LIE_NONE;
+	double size = 0, period = 0;
+	struct set a, to = { 0 };
+	struct action *act;
+	int n;
+
+	while (l->n > 2 && kind < LIE_KINDS && strcmp(lies[kind].name, l->word[2]))
+		kind++;
+	if (!nodes(l, 1, &a))
+		return false;
+	if (l->n < 3 || kind == LIE_KINDS)
+		return wrong(l, "accepted: lie NODES none | stuck | steps TIME TIME | jumps TIME TIME"
+			     " | drift RATE | oscillate TIME TIME | twofaced TIME | random TIME |"
+			     " deaf | drag RATE [NODES] | mislead TIME [NODES]");
+	n = 3 + (int)strlen(lies[kind].size);
+	if ((n > 3 && !number(l, 3, lies[kind].size[0] == 't' ? UNIT_TIME : UNIT_RATE, -1e16, 1e16,
+			      &size)) ||
+	    (n > 4 && !number(l, 4, UNIT_TIME, 1e6, 1e16, &period)))
+		return false;
+	if (l->n > n + (kind >= LIE_DRAG))
+		return wrong(l, "too many words");
+	if (!(l->n > n ? nodes(l, n, &to) : parse_set("*", l->s->n, &to, l->err)))
+		return false;
+	act = add(l, DO_LIE);
+	act->a = a;
+	act->b = to;
+	act->field = kind;
+	act->value = size;
+	act->value2 = period;
 	return true;
 }
 
@@ -392,7 +478,7 @@ static bool parse_at(struct line *l)
 	st = l->n > 2 ? find(l, 2) : NULL;
 	if (!st || st->when == START)
 		return wrong(l, "what happens then? accepted: step freqstep tempstep pause stop"
-			     " kill start off on reboot down up link osc host");
+			     " kill start off on reboot lie down up link osc host conf");
 	l->at = (int64_t)at;
 	l->n -= 2;
 	memmove(l->word, l->word + 2, sizeof(*l->word) * (size_t)(l->n + 1));
@@ -409,6 +495,9 @@ static const struct statement statements[] = {
 	{ "osc", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_osc, 0 },
 	{ "offset", "NODES TIME", 3, START, parse_offset, 0 },
 	{ "host", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_host, 0 },
+	{ "conf", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_conf, 0 },
+	{ "peer", "NODES NODES", 3, START, parse_peer, 0 },
+	{ "absent", "NODES", 2, START, parse_plain, DO_ABSENT },
 	{ "link", "NODES [>] NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_link, 0 },
 	{ "down", "NODES [>] NODES", 4, BOTH, parse_down, 0 },
 	{ "up", "NODES [>] NODES", 4, BOTH, parse_down, 0 },
@@ -422,6 +511,7 @@ static const struct statement statements[] = {
 	{ "off", "NODES", 2, LATER, parse_plain, DO_OFF },
 	{ "on", "NODES [OFFSET]", 3, LATER, parse_on, 0 },
 	{ "reboot", "NODES TIME [OFFSET]", 4, LATER, parse_reboot, 0 },
+	{ "lie", "NODES KIND [SIZE [PERIOD]] [NODES]", 6, BOTH, parse_lie, 0 },
 	{ "expect", "METRIC <=|>= VALUE [always]", 5, START, parse_expect, 0 },
 	{ "at", "TIME STATEMENT", WORDS_MAX, START, parse_at, 0 },
 	{ "fault", "at TIME STATEMENT", WORDS_MAX, START, parse_at, 0 },

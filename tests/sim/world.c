@@ -26,6 +26,8 @@ void world_init(struct world *w, uint64_t seed, int n)
 	memset(w, 0, sizeof(*w));
 	w->seed = seed;
 	w->n = n;
+	w->watch.fault_at = -1;
+	w->watch.failover = NAN;
 	w->host = calloc((size_t)n, sizeof(*w->host));
 	w->pair = calloc((size_t)n * (size_t)n, sizeof(struct pair *));
 	if (!w->host || !w->pair)
@@ -35,10 +37,15 @@ void world_init(struct world *w, uint64_t seed, int n)
 void world_free(struct world *w)
 {
 	for (size_t i = 0; i < (size_t)w->n * (size_t)w->n; i++) {
-		if (w->pair[i])
+		if (w->pair[i]) {
 			free(w->pair[i]->x);
+			free(w->pair[i]->note);
+		}
 		free(w->pair[i]);
 	}
+	for (size_t i = 0; i < w->n_heap; i++)
+		if (w->events[w->heap[i].event].type == EV_PACKET)
+			world_drop(w->events[w->heap[i].event].packet.ctrl);
 	for (int i = 0; i < w->n; i++) {
 		node_free(w->host[i].node);
 		module_free(&w->host[i].mod);
@@ -46,6 +53,7 @@ void world_free(struct world *w)
 	free(w->host);
 	free(w->pair);
 	free(w->rule);
+	free(w->watch.term);
 	free(w->heap);
 	free(w->events);
 	free(w->idle);
@@ -109,20 +117,58 @@ void world_link(struct world *w, const struct link_rule *rule)
 	}
 }
 
+struct payload *world_payload(const void *bytes, size_t len)
+{
+	struct payload *payload = world_alloc(NULL, 1, sizeof(*payload) + len);
+
+	payload->packets = 1;
+	payload->len = len;
+	memcpy(payload->bytes, bytes, len);
+	return payload;
+}
+
+void world_drop(struct payload *payload)
+{
+	if (payload && !--payload->packets)
+		free(payload);
+}
+
+/* What lets packets pass, or not, by what they are and by what passed before. */
+static bool filtered(struct world *w, const struct packet *p, struct link *l)
+{
+	double stateful = l->conf.stateful;
+	int64_t used;
+
+	if (!p->multicast)
+		l->used = w->now;
+	if (w->host[p->from].wish.cluster != w->host[p->to].wish.cluster ||
+	    (p->multicast && l->conf.unicast > 0))
+		return true;
+	if (!(stateful > 0))
+		return false;
+	used = world_pair(w, p->to, p->from)->link.used;
+	return p->multicast || used < 0 || (double)(w->now - used) > stateful;
+}
+
 void world_transmit(struct world *w, const struct packet *p, struct rng *r)
 {
 	const struct host_conf *to = &w->host[p->to].conf;
+	struct link *link = &world_pair(w, p->from, p->to)->link;
 	bool late = to->late_p > 0 && rng_uniform(r) < to->late_p;
 	int64_t extra = late ? llrint(rng_exponential(r, to->late_mean)) : 0;
 	int64_t delay[2];
-	int copies = link_send(&world_pair(w, p->from, p->to)->link, r, w->now, delay);
+	int copies = link_send(link, r, w->now, delay);
 
 	w->packets++;
+	if (filtered(w, p, link))
+		return;
 	if (p->kind == PACKET_CTRL)
 		extra += llrint(host_wake(&w->host[p->to]));
 	for (int i = 0; i < copies; i++) {
 		struct event *ev = world_schedule(w, w->now + delay[i] + extra, EV_PACKET, p->to);
 
+		if (p->ctrl)
+			p->ctrl->packets++;
 		ev->packet = *p;
 		ev->packet.rx_src = late ? BERK_STAMP_LATE : BERK_STAMP_DRIVER;
 	}
@@ -237,6 +283,7 @@ static void happen(struct world *w, const struct event *ev)
 	case EV_PACKET:
 		if (h->up && !h->paused)
 			module_packet(w, h, &ev->packet);
+		world_drop(ev->packet.ctrl);
 		break;
 	case EV_RESUME:
 		h->paused = false;
