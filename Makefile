@@ -33,9 +33,10 @@ PKGS := libnl-genl-3.0 json-c libsystemd
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
-CORE := track path window wander ensemble servo msg msg_hello msg_report peer members group master follow node
-RIM := nl nl_msg addr clock conf conf_key out log
-DAEMON := berkd drive drift
+CORE := track path window wander ensemble servo msg msg_hello msg_report node peer hello elect measure \
+	master members group reference follow check
+RIM := nl nl_msg addr clock conf conf_key conf_value out log
+DAEMON := berkd lock drive near drift
 CTL := ctl ctl_show ctl_now ctl_watch ctl_conf
 CORE_OBJ := $(CORE:%=$(B)/userspace/%.o)
 RIM_OBJ := $(RIM:%=$(B)/userspace/%.o)

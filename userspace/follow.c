@@ -21,7 +21,7 @@
 #define EARLY		1000000LL	/* ns: a reference in the future by this much is nonsense */
 #define OLD_MIN		(10 * SECOND)	/* an older reference may be refused */
 
-static int64_t interval_of(const struct node *node)
+int64_t follow_interval(const struct node *node)
 {
 	const struct follow *f = &node->follow;
 
@@ -42,6 +42,13 @@ static double line_sigma(const struct follow *f, double dt)
 	return sqrt(f->sigma_ns * f->sigma_ns + rate * rate + WANDER * WANDER * dt * dt * dt / 3);
 }
 
+double follow_sigma(const struct node *node, struct node_now now)
+{
+	const struct follow *f = &node->follow;
+
+	return line_sigma(f, fmax((double)(now.raw_ns - f->last.ref_raw_ns) * 1e-9, 0));
+}
+
 static double seconds_since(const struct follow *f, int64_t raw_ns)
 {
 	return fmax((double)(raw_ns - f->last.ref_raw_ns) * 1e-9, 0);
@@ -53,19 +60,27 @@ static double drift(const struct follow *f, double age)
 	return (DRIFT_FLOOR + SIGMAS * rate_sigma(f, age)) * age;
 }
 
-/* ns; the group's time is within REALTIME +- this. */
-static double error_bound(const struct node *node, struct node_now now)
+/* ns: this clock is ahead of the group's time. A reference is not steered, so it is read. */
+static double pending(const struct node *node, struct node_now now)
+{
+	if (node->conf.reference)
+		return node->servo.have_line ?
+		       (double)(now.real_ns - servo_line(&node->servo, now.raw_ns)) : 0;
+	return servo_pending(&node->servo, now.raw_ns);
+}
+
+double follow_bound(const struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
 
-	return fabs(servo_pending(&node->servo, now.raw_ns)) + fabs(node->servo.surprise_ns) +
+	return fabs(pending(node, now)) + fabs(node->servo.surprise_ns) +
 	       SIGMAS * fmax(f->sigma_ns, (double)f->last.sigma_ns) + (double)f->last.bound_ns +
 	       drift(f, seconds_since(f, now.raw_ns));
 }
 
 static int64_t valid_ns(const struct node *node)
 {
-	return HOLDOVER * interval_of(node) + SECOND;
+	return HOLDOVER * follow_interval(node) + SECOND;
 }
 
 /*
@@ -87,11 +102,13 @@ static enum berk_state state_of(const struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 	int64_t age = now.raw_ns - f->heard_raw;
 
-	if (!f->heard || f->withdrawn || age > LOST * interval_of(node))
+	if (node->conf.reference)
+		return BERK_STATE_SYNCHRONISED;	/* that is what it says of itself */
+	if (!f->heard || f->withdrawn || age > LOST * follow_interval(node))
 		return BERK_STATE_UNSYNCHRONISED;
-	if (age > HOLDOVER * interval_of(node))
+	if (age > HOLDOVER * follow_interval(node))
 		return BERK_STATE_HOLDOVER;
-	if (fabs(servo_pending(&node->servo, now.raw_ns)) > (double)node->conf.step_threshold_ns)
+	if (fabs(pending(node, now)) > (double)node->conf.step_threshold_ns)
 		return BERK_STATE_UNSYNCHRONISED;
 	return BERK_STATE_SYNCHRONISED;
 }
@@ -99,28 +116,36 @@ static enum berk_state state_of(const struct node *node, struct node_now now)
 static void say_state(struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
-	double pending = servo_pending(&node->servo, now.raw_ns);
+	double left = pending(node, now);
 	double age = (double)(now.raw_ns - f->heard_raw) * 1e-9;
 
 	if (f->state == BERK_STATE_SYNCHRONISED)
 		node_say(node, now.raw_ns, LOG_NOTICE,
 			 "synchronised to master %016" PRIx64 ", %" PRIu32 " clocks, offset %+.1f us",
-			 f->master_id, f->last.members, pending * 1e-3);
+			 f->master_id, f->last.members, left * 1e-3);
 	else if (f->state == BERK_STATE_HOLDOVER)
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "no correction for %.1f s: holding the frequency (holdover)", age);
 	else if (f->withdrawn)
 		node_say(node, now.raw_ns, LOG_WARNING, "the group's time is not within this"
 			 " clock's error bound: unsynchronised until that is clear");
-	else if (now.raw_ns - f->heard_raw > LOST * interval_of(node))
+	else if (now.raw_ns - f->heard_raw > LOST * follow_interval(node))
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "no correction for %.0f s: unsynchronised", age);
 	else
 		node_say(node, now.raw_ns, LOG_WARNING, "unsynchronised: offset %+.6f s",
-			 pending * 1e-9);
+			 left * 1e-9);
 }
 
-static void publish(struct node *node, struct node_now now)
+static enum berk_role role_of(const struct node *node)
+{
+	if (node->elect.stance == LEADING)
+		return BERK_ROLE_MASTER;
+	return node->elect.stance == FOLLOWING && node->elect.rank == 1 ? BERK_ROLE_STANDBY :
+									 BERK_ROLE_SLAVE;
+}
+
+void follow_publish(struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
 	bool known = f->heard && !f->withdrawn;
@@ -128,12 +153,12 @@ static void publish(struct node *node, struct node_now now)
 	node->do_publish = true;
 	node->publish = (struct node_publish){
 		.state = f->state,
-		.role = node->conf.role,
+		.role = role_of(node),
 		.master_id = f->master_id,
 		.term = node->term,
 		.round = f->round,
-		.offset_ns = llrint(servo_pending(&node->servo, now.raw_ns)),
-		.error_bound_ns = known ? (uint64_t)ceil(fmin(error_bound(node, now), 9e18)) :
+		.offset_ns = llrint(pending(node, now)),
+		.error_bound_ns = known ? (uint64_t)ceil(fmin(follow_bound(node, now), 9e18)) :
 					  UINT64_MAX,
 		.error_growth_ppb = (uint32_t)ceil(fmin(bound_growth(node, now), 1e9)),
 		.freq_ppb = servo_base_ppb(&node->servo),
@@ -153,7 +178,7 @@ static void update_state(struct node *node, struct node_now now)
 	if (f->state == was)
 		return;
 	say_state(node, now);
-	publish(node, now);
+	follow_publish(node, now);
 }
 
 /*
@@ -164,14 +189,14 @@ static void set_clock(struct node *node, struct node_now now, int64_t step_ns, d
 {
 	const struct follow *f = &node->follow;
 	double bound = f->heard && !f->withdrawn ?
-		       error_bound(node, now) + bound_growth(node, now) : INFINITY;
-	double pending = servo_pending(&node->servo, now.raw_ns);
+		       follow_bound(node, now) + bound_growth(node, now) : INFINITY;
+	double left = pending(node, now);
 
 	node->do_clock = true;
 	node->clock.step_ns += step_ns;
 	node->clock.freq_ppb = freq_ppb;
 	node->clock.maxerror_ns = bound < (double)MAXERROR ? llrint(bound) : MAXERROR;
-	node->clock.esterror_ns = f->heard ? llrint(fmin((double)MAXERROR, fabs(pending) +
+	node->clock.esterror_ns = f->heard ? llrint(fmin((double)MAXERROR, fabs(left) +
 							 f->sigma_ns)) : MAXERROR;
 	node->clock.synchronised = f->state != BERK_STATE_UNSYNCHRONISED;
 }
@@ -193,7 +218,14 @@ static void say_foreign(struct node *node, struct node_now now, const struct ser
 
 static void run_servo(struct node *node, struct node_now now)
 {
-	struct servo_cmd cmd = servo_run(&node->servo, now.raw_ns, now.real_ns);
+	struct servo_cmd cmd;
+
+	if (node->conf.reference) {
+		node->servo_next = INT64_MAX;
+		update_state(node, now);
+		return;
+	}
+	cmd = servo_run(&node->servo, now.raw_ns, now.real_ns);
 
 	node->servo_next = cmd.next_raw_ns;
 	say_foreign(node, now, &cmd);
@@ -207,7 +239,7 @@ void follow_start(struct node *node, struct node_now now)
 
 	node->follow.rate_sigma_ppb = sigma > 0 ? fmin(sigma, RATE_UNKNOWN) : RATE_UNKNOWN;
 	set_clock(node, now, 0, node->conf.freq_ppb);
-	publish(node, now);
+	follow_publish(node, now);
 }
 
 /* How much of something new to take, known with sigma `told`, where own is known, too. */
@@ -242,7 +274,7 @@ static void blend(struct node *node, struct msg_correct *c)
 
 	g = gain(difference, own, told);
 	c->offset_ns += llrint((1 - g) * difference);
-	f->withdrawn = fabs(difference) > error_bound(node, (struct node_now){
+	f->withdrawn = fabs(difference) > follow_bound(node, (struct node_now){
 		.raw_ns = c->ref_raw_ns }) + SIGMAS * told + (double)c->bound_ns;
 	f->sigma_ns = mixed(g, own, told);
 	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb) : 0;
@@ -267,7 +299,8 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 	struct follow *f = &node->follow;
 	struct msg_correct corrected = *told, *c = &corrected;
 	/* a clock that nobody vouches for any more may as well be stepped */
-	bool lost = f->heard && now.raw_ns - f->heard_raw > LOST * interval_of(node);
+	bool lost = f->heard && now.raw_ns - f->heard_raw > LOST * follow_interval(node);
+	bool merging = f->heard && f->term != c->term && node->conf.merge == NODE_MERGE_STEP;
 
 	if (f->heard && f->master_id != master_id)
 		node_say(node, now.raw_ns, LOG_NOTICE, "master is now %016" PRIx64 ", term %" PRIu32
@@ -286,25 +319,48 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 	f->heard_raw = now.raw_ns;
 	node->term = c->term;
 	servo_set_line(&node->servo, c->ref_raw_ns, c->ref_real_ns - c->offset_ns, c->freq_ppb,
-		       c->rate_known, c->interval_ns, c->may_step || lost);
+		       c->rate_known, c->interval_ns, c->may_step || lost || merging);
 	run_servo(node, now);
-	publish(node, now);
+	follow_publish(node, now);
 }
 
 /* RAW time that has passed unseen: no correction holds any more. */
 void follow_forget(struct node *node, struct node_now now)
 {
 	node->follow.heard = false;
+	check_restart(node);
 	update_state(node, now);
+}
+
+/* Another of the group, as the master knows it. */
+static void meet(struct node *node, struct node_now now, const union node_addr *master,
+		 const struct msg_member *told)
+{
+	union node_addr addr = told->addr;
+	struct peer *peer;
+
+	if (told->node_id == node->conf.node_id)
+		return;
+	if (addr.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr.in6.sin6_addr)) {
+		if (master->sa.sa_family != AF_INET6)
+			return;
+		addr.in6.sin6_scope_id = master->in6.sin6_scope_id;
+	}
+	peer = peer_meet(node, now, told->node_id, &addr);
+	if (!peer)
+		return;
+	peer->heard_raw = now.raw_ns;
+	peer->witness = node->elect.rank != 1;
 }
 
 static enum msg_status judge(struct node *node, struct node_now now, uint64_t from_id,
 			     const struct msg_correct *c)
 {
 	struct follow *f = &node->follow;
-	int64_t old = HOLDOVER * interval_of(node);
-	bool master_alive = f->heard && now.raw_ns - f->heard_raw <= old;
+	int64_t old = HOLDOVER * follow_interval(node);
 
+	if (elect_distrusts(node, now, from_id))
+		return MSG_REFUSED;
 	if (c->term < node->term)
 		return MSG_STALE;
 	if (c->term - node->term >= TERM_LEAP)
@@ -315,7 +371,7 @@ static enum msg_status judge(struct node *node, struct node_now now, uint64_t fr
 	if (!f->heard || c->term > node->term)
 		return MSG_APPLIED;
 	if (from_id != f->master_id) {
-		if (!master_alive)
+		if (!elect_master_alive(node, now))
 			return MSG_APPLIED;
 		if (!f->stray_logged)
 			node_say(node, now.raw_ns, LOG_WARNING,
@@ -336,17 +392,22 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 	struct follow *f = &node->follow;
 	enum msg_status status;
 
-	if (node->conf.role == BERK_ROLE_MASTER || from_id == node->conf.node_id) {
-		if (!f->stray_logged)
-			node_say(node, now.raw_ns, LOG_WARNING,
-				 "node %016" PRIx64 " sends corrections, too: only one node may be"
-				 " configured as master, and every node_id must differ", from_id);
-		f->stray_logged = true;
+	if (from_id == node->conf.node_id || node->elect.twice)
 		return;
-	}
 	status = judge(node, now, from_id, c);
-	if (status == MSG_APPLIED)
+	if (status == MSG_APPLIED && !check_correction(node, now, c))
+		status = MSG_REFUSED;
+	if (status == MSG_APPLIED) {
+		if (node->elect.stance == LEADING)
+			elect_yield(node, now, from_id, from);
 		follow_apply(node, now, from_id, c);
+		f->master_addr = *from;
+		elect_corrected(node, now, from, c);
+		check_applied(node, c);
+		for (unsigned int i = 0; i < c->n_told; i++)
+			meet(node, now, from, &c->told[i]);
+		follow_publish(node, now);
+	}
 	node->do_ack = c->want_ack || status != MSG_APPLIED;
 	node->ack_to = *from;
 	node->ack = (struct msg_ack){
@@ -355,7 +416,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 		.status = status,
 		.current_term = node->term,
 		.current_round = f->round,
-		.pending_ns = llrint(servo_pending(&node->servo, now.raw_ns)),
+		.pending_ns = llrint(pending(node, now)),
 		.freq_ppb = servo_base_ppb(&node->servo),
 	};
 }
@@ -366,7 +427,7 @@ void follow_timer(struct node *node, struct node_now now)
 		run_servo(node, now);
 	update_state(node, now);
 	if (now.raw_ns >= node->publish_next)
-		publish(node, now);
+		follow_publish(node, now);
 }
 
 void follow_stop(struct node *node, struct node_now now)
@@ -376,5 +437,5 @@ void follow_stop(struct node *node, struct node_now now)
 	f->state = BERK_STATE_UNSYNCHRONISED;
 	set_clock(node, now, 0, node->servo.have_line ? servo_base_ppb(&node->servo) :
 						       node->conf.freq_ppb);
-	publish(node, now);
+	follow_publish(node, now);
 }

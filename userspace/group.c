@@ -10,7 +10,14 @@
 #include "node_priv.h"
 
 #define ACKED		2	/* at most that many: may become one */
-#define CLOSE		2	/* rounds a falseticker must agree before it is let back */
+#define CLOSE		10	/* rounds a falseticker must agree before it is let back */
+#define PATIENCE	16	/* rounds: who is near for so long is in, even if not quite on the line */
+#define ADMIT		2e3	/* ns: distance at which a newcomer moves nobody */
+#define DRIFT_MIN	1e3	/* ns: a clock that is so far from the line on average... */
+#define DRIFT_SIGMAS	6	/* ...and so much beyond its noise does not follow */
+#define DRIFT_ROUNDS	8
+#define SLOPE		10e3	/* ppb: a clock that leaves with that slope drifts */
+#define ASYMMETRIC	20e3	/* ns: worth a remark */
 #define DISCORD		10	/* rounds without a majority: start over */
 #define TOLERANCE_MIN	20e3	/* ns: smaller differences are no contradiction */
 #define TOLERANCE_PART	8	/* of the step threshold */
@@ -35,7 +42,7 @@ void group_fill(struct node *node)
 	e->n = m->n + 1;
 	e->member[0] = (struct ensemble_member){
 		.known = true,
-		.eligible = m->self.status == PEER_MEMBER,
+		.eligible = m->self.state == BERK_PEER_MEMBER && !node->conf.reference,
 		.rate_seen = &m->self.rate_seen,
 	};
 	for (size_t i = 0; i < m->n; i++) {
@@ -49,7 +56,7 @@ void group_fill(struct node *node)
 			continue;
 		e->member[i + 1] = (struct ensemble_member){
 			.known = true,
-			.eligible = peer->standing.status == PEER_MEMBER,
+			.eligible = peer->standing.state == BERK_PEER_MEMBER,
 			.offset_ns = offset_at_own(m, peer),
 			.sigma_ns = t->sigma_ns,
 			.bound_ns = t->bound_ns,
@@ -60,11 +67,16 @@ void group_fill(struct node *node)
 	}
 }
 
+double group_rate(const struct master *m)
+{
+	return m->ensemble.rate_ppb + m->steer_ppb;
+}
+
 int64_t group_real(const struct master *m, int64_t raw)
 {
 	double dt = (double)(raw - m->group_raw);
 
-	return m->group_real + (raw - m->group_raw) + llrint(dt * m->ensemble.rate_ppb * 1e-9);
+	return m->group_real + (raw - m->group_raw) + llrint(dt * group_rate(m) * 1e-9);
 }
 
 /* How far members may be apart without contradicting each other, ns. */
@@ -105,16 +117,36 @@ static bool found_on_veterans(struct node *node)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct peer *peer = m->peer[i];
 
-		e->member[i + 1].eligible = members_corrigible(peer) &&
+		e->member[i + 1].eligible = members_corrigible(peer) && !peer->reference &&
 					    (peer->flags & BERK_F_SYNCED || peer->term);
 	}
 	if (!ensemble_agree(e, tolerance(node), NAN))
 		return false;
 	for (size_t i = 0; i < m->n; i++)
 		if (e->member[i + 1].agrees)
-			m->peer[i]->standing.status = PEER_MEMBER;
+			m->peer[i]->standing.state = BERK_PEER_MEMBER;
 	ensemble_inherit_rate(e, rate_of_veterans(m));
 	return true;
+}
+
+/* Where there is outside time, a new group begins with it. */
+static bool found_on_references(struct node *node)
+{
+	struct master *m = &node->master;
+	struct ensemble *e = &m->ensemble;
+	bool any = node->conf.reference;
+
+	for (size_t i = 0; i < m->n; i++)
+		any |= m->peer[i]->reference && m->peer[i]->have_ref;
+	if (!any)
+		return false;
+	for (size_t i = 0; i < e->n; i++) {
+		const struct peer *peer = i ? m->peer[i - 1] : NULL;
+
+		e->member[i].eligible = peer ? peer->reference && peer->have_ref :
+					       node->conf.reference;
+	}
+	return ensemble_gather(e);
 }
 
 /* Clocks that may be anywhere: everyone is averaged, everyone may step. */
@@ -127,13 +159,14 @@ static void found_on_all(struct node *node)
 		struct peer *peer = m->peer[i];
 
 		peer->may_step = true;
-		if (peer->standing.status == PEER_MEMBER)
-			standing_lower(&peer->standing, PEER_CANDIDATE);
+		if (peer->standing.state == BERK_PEER_MEMBER)
+			standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
 		e->member[i + 1].eligible = members_corrigible(peer);
 	}
 	e->member[0].eligible = true;
-	ensemble_gather(e);
-	m->self.status = PEER_MEMBER;
+	if (!found_on_references(node))
+		ensemble_gather(e);
+	m->self.state = BERK_PEER_MEMBER;
 	servo_allow_step(&node->servo);
 }
 
@@ -152,22 +185,47 @@ bool group_found(struct node *node, size_t present)
 	if (!veterans)
 		found_on_all(node);
 	m->have_group = true;
+	m->steer_ppb = 0;
 	m->fast = FAST_ROUNDS;
 	return true;
 }
 
-static bool promote(struct standing *s, const struct ensemble_member *member, bool acks,
-		    double tol, double expected)
+/* How many rounds in a row a clock must have been near before it takes part. */
+static unsigned int probation(const struct standing *s, bool arrived)
 {
-	bool near = fabs(member->offset_ns - expected) <= ensemble_half_width(member, tol);
+	if (s->state == BERK_PEER_FALSETICKER)
+		return CLOSE;
+	return arrived ? 1 : PATIENCE;
+}
 
-	if (s->status != PEER_CANDIDATE && s->status != PEER_FALSETICKER)
+/*
+ * Into a group that is there already a newcomer is let when it has arrived on its
+ * line: then nobody notices.
+ */
+static bool promote(struct standing *s, const struct ensemble_member *member, bool acks,
+		    double tol, double expected, bool strict)
+{
+	double distance = fabs(member->offset_ns - expected);
+	bool near = distance <= ensemble_half_width(member, tol);
+	bool arrived = !strict || distance <= ensemble_half_width(member, ADMIT);
+
+	if (s->state != BERK_PEER_CANDIDATE && s->state != BERK_PEER_FALSETICKER)
 		return false;
 	s->close = near && acks ? s->close + 1 : 0;
-	if (s->close < (s->status == PEER_FALSETICKER ? CLOSE : 1))
+	if (s->close < probation(s, arrived))
 		return false;
-	s->status = PEER_MEMBER;
+	s->state = BERK_PEER_MEMBER;
+	s->why = BERK_WHY_NONE;
 	return true;
+}
+
+static size_t present(const struct ensemble *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++)
+		n += e->member[i].known;
+	return n;
 }
 
 /* Those that are where the group should be, and follow it, take part. */
@@ -175,46 +233,82 @@ static void admit(struct node *node, struct node_now now, double tol, double exp
 {
 	struct master *m = &node->master;
 	struct ensemble_member *member = m->ensemble.member;
+	bool strict = 2 * m->ensemble.used > present(&m->ensemble);
 	char text[PEER_TEXT];
 
-	if (promote(&m->self, &member[0], true, tol, expected))
+	if (!node->conf.reference && promote(&m->self, &member[0], true, tol, expected, strict))
 		member[0].eligible = true;
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
-		bool was_false = peer->standing.status == PEER_FALSETICKER;
+		bool was_false = peer->standing.state == BERK_PEER_FALSETICKER;
 
-		if (!peer->have_ref || !promote(&peer->standing, &member[i + 1],
-						peer->acked && peer->unacked <= ACKED,
-						tol, expected))
+		if (!peer->have_ref || peer->reference || !promote(&peer->standing, &member[i + 1],
+						peer->acked && peer->unacked <= ACKED &&
+						!peer->restarts, tol, expected, strict))
 			continue;
 		member[i + 1].eligible = true;
+		peer->drift_ns = 0;
 		if (was_false)
 			node_say(node, now.raw_ns, LOG_NOTICE, "peer %s agrees again: back in",
 				 peer_text(peer, text));
 	}
 }
 
+static enum berk_peer_reason reason(const struct master *m, const struct peer *peer,
+				    double distance)
+{
+	double slope = peer->track.rate_ppb + peer->ref.peer_slope_ppb - group_rate(m);
+
+	if (fabs(slope) > SLOPE && (slope > 0) == (distance > 0))
+		return BERK_WHY_DRIFT;
+	return peer->standing.close ? BERK_WHY_OFFSET : BERK_WHY_STEPPED;
+}
+
+static void lower(struct node *node, struct node_now now, struct peer *peer,
+		  enum berk_peer_reason why, double distance)
+{
+	char text[PEER_TEXT];
+
+	standing_lower(&peer->standing, BERK_PEER_FALSETICKER, why);
+	node_say(node, now.raw_ns, LOG_WARNING, "peer %s is a falseticker, off by %+.1f us%s: left out",
+		 peer_text(peer, text), distance * 1e-3,
+		 why == BERK_WHY_DRIFT ? ", and does not follow" : "");
+}
+
+/* True if a member has kept away from the line where it is told to be. */
+static bool strays(struct peer *peer, const struct ensemble_member *member, double offset)
+{
+	double limit = fmax(DRIFT_MIN, DRIFT_SIGMAS * member->sigma_ns);
+
+	peer->drift_ns += (offset - peer->drift_ns) / DRIFT_ROUNDS;
+	return fabs(peer->drift_ns) > limit && fabs(offset) > limit;
+}
+
 static void expel(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	const struct ensemble *e = &m->ensemble;
-	char text[PEER_TEXT];
 
 	if (e->member[0].eligible && !e->member[0].agrees) {
-		standing_lower(&m->self, PEER_FALSETICKER);
+		standing_lower(&m->self, BERK_PEER_FALSETICKER, BERK_WHY_OFFSET);
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "this clock is off by %+.1f us against the majority: left out",
 			 -e->offset_ns * 1e-3);
 	}
 	for (size_t i = 0; i < m->n; i++) {
 		const struct ensemble_member *member = &e->member[i + 1];
+		double offset = member->offset_ns - e->offset_ns;
+		struct peer *peer = m->peer[i];
 
-		if (!member->eligible || member->agrees)
+		if (!member->eligible)
 			continue;
-		standing_lower(&m->peer[i]->standing, PEER_FALSETICKER);
-		node_say(node, now.raw_ns, LOG_WARNING,
-			 "peer %s is a falseticker, off by %+.1f us: left out",
-			 peer_text(m->peer[i], text), (member->offset_ns - e->offset_ns) * 1e-3);
+		if (!member->agrees)
+			lower(node, now, peer, reason(m, peer, offset), offset);
+		else if (strays(peer, member, offset) && e->used > 2)
+			lower(node, now, peer, BERK_WHY_DRIFT, offset);
+		else
+			peer->standing.why = fabs(peer->track.asymmetry_ns) > ASYMMETRIC ?
+					     BERK_WHY_ASYMMETRY : BERK_WHY_NONE;
 	}
 }
 

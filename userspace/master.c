@@ -15,48 +15,78 @@
 
 #define FAST_MIN	62500000LL	/* ns between quick rounds */
 #define FAST_MAX	SECOND
-#define SPACING_MAX	20000000LL	/* ns between probes of one peer */
-#define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
-#define RECENT		2	/* intervals: an older sample is no sign of life */
+#define FAST_AGAIN	16	/* intervals between two times of quick rounds */
 #define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
-void master_start(struct node *node, struct node_now now)
+/*
+ * A node that was in the group takes it over as it knows it: its own line is the
+ * group's time. Only where there was none, one has to be found.
+ */
+static void inherit(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+	struct ensemble *e = &m->ensemble;
+	const struct follow *f = &node->follow;
+
+	m->have_group = f->heard && f->state != BERK_STATE_UNSYNCHRONISED &&
+			f->rate_sigma_ppb < RATE_USABLE && node->servo.have_line;
+	if (!m->have_group)
+		return;
+	ensemble_inherit_rate(e, node->servo.line_ppb);
+	e->rate_known = true;
+	e->rate_sigma_ppb = f->rate_sigma_ppb;
+	e->rate_raw = now.raw_ns;
+	e->used = f->last.members;
+	m->group_raw = now.raw_ns;
+	m->group_real = servo_line(&node->servo, now.raw_ns);
+	m->sigma_ns = follow_sigma(node, now);
+	m->bound_ns = (double)f->last.bound_ns;
+	m->self.state = BERK_PEER_MEMBER;
+}
+
+void master_begin(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 
 	m->fast = FAST_ROUNDS;
-	m->self.status = PEER_CANDIDATE;
-	m->self.rate_seen = NAN;
-	m->round_next = now.raw_ns;
+	m->fast_raw = now.raw_ns;
+	m->self = (struct standing){ .state = BERK_PEER_CANDIDATE, .rate_seen = NAN };
+	m->have_own = m->alone = m->outnumbered = m->steered = false;
+	m->steer_ppb = 0;
+	m->waited = m->discord = m->hold = 0;
+	m->ensemble.rate_known = m->ensemble.rate_settled = false;
+	inherit(node, now);
+	for (size_t i = 0; i < m->n; i++) {
+		struct peer *peer = m->peer[i];
+
+		if (peer->missed < MISSED && peer->track.started)
+			standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
+		else
+			standing_lower(&peer->standing, BERK_PEER_SILENT, BERK_WHY_NONE);
+		peer->standing.rate_seen = NAN;
+		peer->acked = peer->vote == node->term;
+		peer->answered = peer->restarted = peer->may_step = peer->anew = false;
+		peer->unacked = peer->changed = peer->given = peer->rank = 0;
+		peer->drift_ns = 0;
+	}
+	node_say(node, now.raw_ns, LOG_NOTICE, "this node leads in term %" PRIu32 "%s", node->term,
+		 m->have_group ? ": the group goes on as it was" : "");
+	measure_from(node, now.raw_ns);
+	follow_publish(node, now);
 }
 
-/* Terms fence off former masters, an earlier life of this one included. */
-static void raise_term(struct node *node, uint32_t seen)
-{
-	if (seen >= node->term && seen - node->term < TERM_LEAP && seen < UINT32_MAX)
-		node->term = seen + 1;
-}
-
-/*
- * A peer has seen a higher term. If it is kept in time by it, another master
- * is at work, and to outbid each other for ever would help nobody; otherwise
- * that master is history.
- */
-void master_outbid(struct node *node, struct node_now now, const struct peer *peer, uint32_t seen)
+void master_end(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
-	char text[PEER_TEXT];
 
-	if (!m->have_group || !(peer->flags & BERK_F_SYNCED)) {
-		raise_term(node, seen);
-		m->contested = false;
-		return;
+	m->have_group = false;
+	for (size_t i = 0; i < m->n; i++) {
+		m->peer[i]->send = false;
+		m->peer[i]->witness = false;
 	}
-	if (!m->contested)
-		node_say(node, now.raw_ns, LOG_ERR, "peer %s follows another master (term %" PRIu32
-			 "): configure only one", peer_text(peer, text), seen);
-	m->contested = true;
+	node_say(node, now.raw_ns, LOG_NOTICE, "this node does not lead any more");
+	follow_publish(node, now);
 }
 
 void master_forget(struct node *node)
@@ -66,42 +96,32 @@ void master_forget(struct node *node)
 	node->master.waited = 0;
 }
 
-static int64_t period(struct master *m, int64_t interval)
-{
-	int64_t fast = interval / 4;
-
-	if (!m->fast)
-		return interval;
-	m->fast--;
-	fast = fast < FAST_MIN ? FAST_MIN : fast > FAST_MAX ? FAST_MAX : fast;
-	return fast < interval ? fast : interval;
-}
-
-static void start_round(struct node *node, struct node_now now)
+void master_hurry(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
-	unsigned int burst = node->conf.burst;
-	int64_t spacing, deadline;
 
-	m->period_ns = period(m, node->conf.interval_ns);
-	m->round_next += m->period_ns;
-	if (m->round_next <= now.raw_ns)
-		m->round_next = now.raw_ns + m->period_ns;
-	spacing = m->period_ns / (4 * (int64_t)burst);
-	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
-	deadline = spacing * burst + REPLY_TIME;
-	m->round++;
-	m->in_round = true;
-	node->do_round = true;
-	node->round = (struct node_round){
-		.round = m->round,
-		.burst = burst,
-		.spacing_ns = spacing,
-		.deadline_ns = deadline < m->period_ns * 3 / 4 ? deadline : m->period_ns * 3 / 4,
-	};
+	if (now.raw_ns - m->fast_raw < FAST_AGAIN * node->conf.interval_ns)
+		return;
+	m->fast = FAST_ROUNDS;
+	m->fast_raw = now.raw_ns;
+	measure_from(node, now.raw_ns);
 }
 
-static void note_own(struct master *m, const struct berk_sample *s)
+int64_t master_period(struct node *node)
+{
+	struct master *m = &node->master;
+	int64_t interval = node->conf.interval_ns, fast = interval / 4;
+
+	m->period_ns = interval;
+	if (m->fast) {
+		m->fast--;
+		fast = fast < FAST_MIN ? FAST_MIN : fast > FAST_MAX ? FAST_MAX : fast;
+		m->period_ns = fast < interval ? fast : interval;
+	}
+	return m->period_ns;
+}
+
+void master_own(struct master *m, const struct berk_sample *s)
 {
 	if (s->flags & BERK_SAMPLE_LOCAL_STEP ||
 	    (m->have_own && s->t4.raw_ns <= m->own.raw_ns))
@@ -109,25 +129,6 @@ static void note_own(struct master *m, const struct berk_sample *s)
 	m->have_own = true;
 	m->own = s->t4;
 	m->own_set_seq = s->local_set_seq;
-}
-
-void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
-{
-	struct peer *peer = peer_by_index(node, sample->peer);
-	enum track_verdict verdict;
-
-	if (!peer)
-		return;
-	verdict = track_sample(&peer->track, sample);
-	/* those that an earlier life of this daemon left in the module teach the rate */
-	if (verdict == TRACK_DROPPED ||
-	    sample->t4.raw_ns < now.raw_ns - RECENT * node->conf.interval_ns)
-		return;
-	note_own(&node->master, sample);
-	peer->answered = true;
-	peer->restarted |= verdict == TRACK_RESTARTED;
-	peer->term = sample->term;
-	peer->flags = sample->peer_flags;
 }
 
 static int64_t at_least_0(double ns)
@@ -142,7 +143,7 @@ static struct msg_correct correction(const struct node *node, size_t slot)
 
 	return (struct msg_correct){
 		.term = node->term,
-		.round = m->round,
+		.round = node->measure.round,
 		.members = e->used ? (uint32_t)e->used : 1,
 		.sigma_ns = at_least_0(ensemble_member_sigma(e, slot)),
 		.bound_ns = at_least_0(ensemble_member_bound(e, slot)),
@@ -160,15 +161,19 @@ static void correct_peer(struct node *node, size_t i)
 
 	c.may_step = peer->may_step;
 	c.anew = peer->anew;
-	c.want_ack = peer->standing.status != PEER_MEMBER || peer->may_step || peer->anew ||
+	c.want_ack = peer->standing.state != BERK_PEER_MEMBER || peer->may_step || peer->anew ||
 		     peer->unacked + 1 >= ACK_EVERY;
 	c.ref_raw_ns = peer->ref.peer.raw_ns;
 	c.ref_real_ns = peer->ref.peer.real_ns;
 	c.offset_ns = c.ref_real_ns - group_real(m, peer->ref.local.raw_ns);
 	c.rate_known = e->rate_known && t->rate_sigma_ppb < RATE_USABLE;
-	c.freq_ppb = (e->rate_ppb - t->rate_ppb) / (1 + t->rate_ppb * 1e-9);
+	c.freq_ppb = (group_rate(m) - t->rate_ppb) / (1 + t->rate_ppb * 1e-9);
 	c.rate_sigma_ppb = fmin(hypot(t->rate_sigma_ppb, e->rate_sigma_ppb), RATE_UNKNOWN);
+	c.rank = peer->rank;
+	c.steered = m->steered;
+	members_tell(node, i, &c);
 	peer->correct = c;
+	peer->given = node->term;
 	peer->send = true;
 	peer->unacked++;
 	m->scan = 0;
@@ -182,9 +187,9 @@ static void correct_self(struct node *node, struct node_now now)
 	c.ref_raw_ns = m->own.raw_ns;
 	c.ref_real_ns = m->own.real_ns;
 	c.offset_ns = m->own.real_ns - m->group_real;
-	c.anew = m->self.status != PEER_MEMBER;
+	c.anew = m->self.state != BERK_PEER_MEMBER;
 	c.rate_known = m->ensemble.rate_known;
-	c.freq_ppb = m->ensemble.rate_ppb;
+	c.freq_ppb = group_rate(m);
 	c.rate_sigma_ppb = m->ensemble.rate_sigma_ppb;
 	follow_apply(node, now, node->conf.node_id, &c);
 }
@@ -213,6 +218,8 @@ static void correct_all(struct node *node, struct node_now now)
 	note_uncertainty(m);
 	if (m->n)
 		ensemble_rate(e, m->own.raw_ns);
+	reference_steer(node, now);
+	members_rank(node);
 	if (m->hold)
 		m->hold--;
 	for (size_t i = 0; i < m->n && !m->hold; i++)
@@ -231,52 +238,49 @@ static void say_alone(struct node *node, struct node_now now, bool alone)
 	m->alone = alone;
 }
 
-static void finish_round(struct node *node, struct node_now now)
+/* With a majority as quorum, less than that corrects nobody, not even itself. */
+static bool quorate(struct node *node, struct node_now now, size_t present)
+{
+	struct master *m = &node->master;
+	bool few = node->conf.quorum == NODE_QUORUM_MAJORITY &&
+		   2 * (present + 1) <= elect_whole(node);
+
+	if (few && !m->outnumbered)
+		node_say(node, now.raw_ns, LOG_WARNING,
+			 "%zu of %zu nodes are left, no majority: correcting nothing",
+			 present + 1, elect_whole(node));
+	m->outnumbered = few;
+	return !few;
+}
+
+void master_finish(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	double expected = NAN;
 	bool paused;
 	size_t present;
 
-	m->in_round = false;
-	if (!m->n) {	/* a group of one */
+	if (!m->have_own) {	/* nobody answered, or whoever is there reports */
 		m->have_own = true;
 		m->own = (struct berk_stamp){ .real_ns = now.real_ns, .raw_ns = now.raw_ns };
+		m->own_set_seq = 0;
 	}
 	present = members_take_stock(node, now);
 	paused = members_check_restarts(node, now);
 	say_alone(node, now, m->n && !present);
-	if (m->have_own && (present || !m->n)) {
-		if (!node->term)
-			raise_term(node, 0);
+	if (quorate(node, now, present) && (present || m->have_group)) {
 		group_fill(node);
 		if (m->have_group && !paused)
 			expected = (double)(group_real(m, m->own.raw_ns) - m->own.real_ns);
 		if (m->have_group ? group_agree(node, now, expected) : group_found(node, present))
 			correct_all(node, now);
 	}
+	members_note(node);
 	m->have_own = false;
 	for (size_t i = 0; i < m->n; i++) {
 		m->peer[i]->answered = false;
 		m->peer[i]->restarted = false;
 	}
-}
-
-void master_round_done(struct node *node, struct node_now now, uint32_t round)
-{
-	if (node->master.in_round && round == node->master.round)
-		finish_round(node, now);
-}
-
-void master_timer(struct node *node, struct node_now now)
-{
-	struct master *m = &node->master;
-
-	if (now.raw_ns < m->round_next)
-		return;
-	if (m->in_round)	/* its end was never told */
-		finish_round(node, now);
-	start_round(node, now);
 }
 
 /* A node with several addresses may answer from another than the one probed. */
@@ -291,12 +295,23 @@ static struct peer *sender(const struct node *node, const union node_addr *from,
 	return peer;
 }
 
+static void refused(struct node *node, struct node_now now, struct peer *peer)
+{
+	char text[PEER_TEXT];
+
+	if (peer->unacked != UNACKED - 1)
+		return;
+	peer->standing.why = BERK_WHY_REFUSES;
+	node_say(node, now.raw_ns, LOG_WARNING, "peer %s refuses corrections: it"
+		 " follows another master, or its clock jumped", peer_text(peer, text));
+}
+
 void master_ack(struct node *node, struct node_now now, const union node_addr *from,
 		uint64_t from_id, const struct msg_ack *ack)
 {
 	struct peer *peer = sender(node, from, from_id);
 
-	if (!peer || ack->term != node->term || ack->round > node->master.round)
+	if (!peer || ack->term != node->term)
 		return;
 	switch (ack->status) {
 	case MSG_APPLIED:
@@ -307,18 +322,12 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		peer->anew = false;
 		break;
 	case MSG_STALE:
+		/* It has a newer master: that one's group may be larger, or not. */
 		if (ack->current_term > node->term)
-			master_outbid(node, now, peer, ack->current_term);
-		else if (ack->current_round > node->master.round)
-			raise_term(node, ack->current_term);
+			hello_send(node, from, MSG_ASK, 0);
 		break;
 	case MSG_REFUSED:
-		if (peer->unacked == UNACKED - 1) {
-			char text[PEER_TEXT];
-
-			node_say(node, now.raw_ns, LOG_WARNING, "peer %s refuses corrections: it"
-				 " follows another master, or its clock jumped", peer_text(peer, text));
-		}
+		refused(node, now, peer);
 		break;
 	}
 }

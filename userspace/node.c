@@ -45,12 +45,12 @@ void node_free(struct node *node)
 
 void node_reconf(struct node *node, const struct node_conf *conf)
 {
-	enum berk_role role = node->conf.role;
 	uint64_t node_id = node->conf.node_id;
+	bool reference = node->conf.reference;
 
 	node->conf = *conf;
-	node->conf.role = role;
 	node->conf.node_id = node_id;
+	node->conf.reference = reference;
 	node->servo.conf = servo_conf_of(conf);
 	/* The kernel's table may have been changed by hand. */
 	for (size_t i = 0; i < node->master.n; i++)
@@ -62,27 +62,25 @@ void node_start(struct node *node, struct node_now now)
 {
 	node->log_raw = now.raw_ns;
 	follow_start(node, now);
-	if (node->conf.role == BERK_ROLE_MASTER)
-		master_start(node, now);
+	elect_start(node, now);
 }
 
+/* ORDER: who leads, before what follows from that. */
 void node_timer(struct node *node, struct node_now now)
 {
-	if (node->conf.role == BERK_ROLE_MASTER)
-		master_timer(node, now);
+	elect_timer(node, now);
+	measure_timer(node, now);
 	follow_timer(node, now);
 }
 
 void node_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
 {
-	if (node->conf.role == BERK_ROLE_MASTER)
-		master_sample(node, now, sample);
+	measure_sample(node, now, sample);
 }
 
 void node_round_done(struct node *node, struct node_now now, uint32_t round)
 {
-	if (node->conf.role == BERK_ROLE_MASTER)
-		master_round_done(node, now, round);
+	measure_round_done(node, now, round);
 }
 
 void node_ctrl(struct node *node, struct node_now now, const union node_addr *from,
@@ -93,10 +91,21 @@ void node_ctrl(struct node *node, struct node_now now, const union node_addr *fr
 	(void)term;	/* that of the message itself counts */
 	if (msg_decode(&msg, payload, len))
 		return;
-	if (msg.type == MSG_CORRECT)
+	switch (msg.type) {
+	case MSG_CORRECT:
 		follow_ctrl(node, now, from, from_id, &msg.correct);
-	else if (node->conf.role == BERK_ROLE_MASTER)
-		master_ack(node, now, from, from_id, &msg.ack);
+		break;
+	case MSG_ACK:
+		if (node->elect.stance == LEADING)
+			master_ack(node, now, from, from_id, &msg.ack);
+		break;
+	case MSG_HELLO:
+		hello_heard(node, now, from, from_id, &msg.hello);
+		break;
+	case MSG_REPORT:
+		measure_reported(node, now, from, from_id, &msg.report);
+		break;
+	}
 }
 
 void node_clock_failed(struct node *node)
@@ -110,12 +119,13 @@ void node_resumed(struct node *node, struct node_now now)
 		 "this machine was suspended: asking the group for the time");
 	servo_forget(&node->servo, true);
 	follow_forget(node, now);
-	if (node->conf.role == BERK_ROLE_MASTER)
-		master_forget(node);
+	master_forget(node);
 }
 
 void node_stop(struct node *node, struct node_now now)
 {
+	if (node->elect.stance == LEADING)
+		elect_resign(node);
 	follow_stop(node, now);
 }
 
@@ -125,9 +135,9 @@ int64_t node_next_timer(const struct node *node)
 
 	if (node->servo.have_line && node->servo_next < next)
 		next = node->servo_next;
-	if (node->conf.role == BERK_ROLE_MASTER && node->master.round_next < next)
-		next = node->master.round_next;
-	return next;
+	if (elect_next(node) < next)
+		next = elect_next(node);
+	return node->measure.round_next < next ? node->measure.round_next : next;
 }
 
 /* A line for the log, unless there were too many lately. */
@@ -164,29 +174,13 @@ static void fill_send(struct node_action *act, const union node_addr *to, const 
 	act->send.len = msg_encode(msg, act->send.payload);
 }
 
-/* The next of the peers' actions; they are turned into bytes only here. */
-static bool peer_action(struct node *node, struct node_action *act)
+static void fill_hello(struct node *node, struct node_action *act, const union node_addr *to,
+		       enum msg_hello_kind kind, uint32_t claimed)
 {
-	struct master *m = &node->master;
+	struct msg msg = { .type = MSG_HELLO };
 
-	for (; m->scan < m->n; m->scan++) {
-		struct peer *peer = m->peer[m->scan];
-
-		if (peer->announce) {
-			peer->announce = false;
-			act->type = NODE_ACT_PEER;
-			act->peer = peer->addr;
-			return true;
-		}
-		if (peer->send) {
-			struct msg msg = { .type = MSG_CORRECT, .correct = peer->correct };
-
-			peer->send = false;
-			fill_send(act, &peer->addr, &msg);
-			return true;
-		}
-	}
-	return false;
+	hello_fill(node, kind, claimed, &msg.hello);
+	fill_send(act, to, &msg);
 }
 
 static bool taken(bool *flag)
@@ -197,7 +191,71 @@ static bool taken(bool *flag)
 	return was;
 }
 
-/* ORDER: the clock before what is said of it; peers are known before a round probes them. */
+static bool one_peer_action(struct node *node, struct peer *peer, struct node_action *act)
+{
+	if (taken(&peer->announce)) {
+		act->type = NODE_ACT_PEER;
+		act->peer = peer->addr;
+	} else if (taken(&peer->send)) {
+		struct msg msg = { .type = MSG_CORRECT, .correct = peer->correct };
+
+		fill_send(act, &peer->addr, &msg);
+	} else if (taken(&peer->say)) {
+		fill_hello(node, act, &peer->addr, peer->kind, node->elect.claimed);
+	} else if (peer->indexed && taken(&peer->note)) {
+		act->type = NODE_ACT_NOTE;
+		act->note = peer->noted;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* The next of the peers' actions; they are turned into bytes only here. */
+static bool peer_action(struct node *node, struct node_action *act)
+{
+	struct master *m = &node->master;
+
+	for (; m->scan < m->n; m->scan++)
+		if (one_peer_action(node, m->peer[m->scan], act))
+			return true;
+	return false;
+}
+
+static bool reply_action(struct node *node, struct node_action *act)
+{
+	const struct reply *reply = &node->reply[node->reply_tail % REPLIES];
+
+	if (node->reply_tail == node->reply_head)
+		return false;
+	node->reply_tail++;
+	fill_hello(node, act, &reply->to, reply->kind, reply->claimed);
+	return true;
+}
+
+static bool report_action(struct node *node, struct node_action *act)
+{
+	struct msg msg = { .type = MSG_REPORT };
+
+	if (!measure_report(node, &msg.report))
+		return false;
+	fill_send(act, &node->elect.master_addr, &msg);
+	return true;
+}
+
+static bool forget_action(struct node *node, struct node_action *act)
+{
+	if (!node->n_forgotten)
+		return false;
+	act->type = NODE_ACT_FORGET;
+	act->peer = node->forgotten[--node->n_forgotten];
+	return true;
+}
+
+/*
+ * ORDER: the clock before what is said of it; peers are forgotten before they are
+ * met again, and known before a round probes them.
+ */
 bool node_next_action(struct node *node, struct node_action *act)
 {
 	if (node->log_tail != node->log_head) {
@@ -214,7 +272,8 @@ bool node_next_action(struct node *node, struct node_action *act)
 		struct msg msg = { .type = MSG_ACK, .ack = node->ack };
 
 		fill_send(act, &node->ack_to, &msg);
-	} else if (peer_action(node, act)) {
+	} else if (forget_action(node, act) || reply_action(node, act) ||
+		   report_action(node, act) || peer_action(node, act)) {
 		return true;
 	} else if (taken(&node->do_round)) {
 		act->type = NODE_ACT_ROUND;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * node: the state machine of one berk node, master or slave
+ * node: the state machine of one berk node, whatever its role
  *
  * Pure: it is told what happened and what time it is, and answers with
  * actions. It reads no clock, does no I/O and allocates nothing after
@@ -28,9 +28,35 @@ union node_addr {
 	struct sockaddr_in6 in6;
 };
 
+/* What a group does of which less than half is left. */
+enum node_quorum {
+	NODE_QUORUM_ANY,		/* it goes on */
+	NODE_QUORUM_MAJORITY,		/* it corrects nothing and elects nobody */
+};
+
+/* How a clock further away than the step threshold comes to the group that it joins. */
+enum node_merge {
+	NODE_MERGE_SLEW,
+	NODE_MERGE_STEP,
+};
+
+/* Who asks for the time: the two forms of the algorithm. */
+enum node_mode {
+	NODE_MODE_POLL,			/* the master probes this node */
+	NODE_MODE_REPORT,		/* this node probes the master and reports */
+};
+
 struct node_conf {
-	enum berk_role role;		/* BERK_ROLE_MASTER or BERK_ROLE_SLAVE */
 	uint64_t node_id;
+	uint64_t seed;			/* of all that is left to chance; differs at every start */
+	bool eligible;			/* may be elected */
+	bool eager;			/* stands for election without waiting for others */
+	uint8_t priority;		/* in elections; the higher wins */
+	enum node_quorum quorum;
+	enum node_merge merge;
+	enum node_mode mode;
+	bool reference;			/* this clock is right: never touched, but followed */
+	double reference_limit_ppb;	/* how fast the group follows references, per s */
 	int64_t interval_ns;		/* between two rounds */
 	unsigned int burst;		/* probes per peer and round */
 	int64_t step_threshold_ns;	/* a larger offset is stepped at the start */
@@ -41,8 +67,10 @@ struct node_conf {
 
 enum node_action_type {
 	NODE_ACT_PEER,		/* PEER_SET addr, then node_peer_index() */
-	NODE_ACT_ROUND,		/* ROUND, all peers */
-	NODE_ACT_SEND,		/* SEND payload to addr */
+	NODE_ACT_FORGET,	/* PEER_DEL addr */
+	NODE_ACT_ROUND,		/* ROUND */
+	NODE_ACT_SEND,		/* SEND payload to addr, or to everybody near */
+	NODE_ACT_NOTE,		/* PEER_NOTE */
 	NODE_ACT_CLOCK,		/* set the clock's frequency, flags; maybe step it */
 	NODE_ACT_PUBLISH,	/* PUBLISH */
 	NODE_ACT_LOG,		/* a line for the log */
@@ -52,10 +80,12 @@ struct node_round {
 	uint32_t round;
 	unsigned int burst;
 	int64_t spacing_ns, deadline_ns;
+	const uint32_t *peer;	/* indices of the kernel; good until the next node_*() event */
+	size_t n_peers;		/* at least 1 */
 };
 
 struct node_send {
-	union node_addr addr;
+	union node_addr addr;	/* AF_UNSPEC: all local networks, by multicast */
 	size_t len;
 	unsigned char payload[BERK_PAYLOAD_MAX];
 };
@@ -66,6 +96,19 @@ struct node_clock {
 	double freq_ppb;	/* absolute; positive = run faster */
 	int64_t maxerror_ns, esterror_ns;
 	bool synchronised;	/* false: STA_UNSYNC */
+};
+
+/* What is thought of a peer, for PEER_GET to show. */
+struct node_note {
+	uint32_t peer;		/* index of the kernel */
+	enum berk_peer_state state;
+	enum berk_peer_reason reason;
+	uint8_t rank;		/* in the order of standbys; 0 = none, 1 = the next master */
+	bool known;		/* the rest is */
+	int64_t offset_ns;	/* of its clock to the group's time; positive = ahead */
+	int64_t sigma_ns;
+	int64_t delay_ns;	/* shortest round trip */
+	double freq_ppb;	/* of its crystal against ours; positive = fast */
 };
 
 struct node_publish {
@@ -89,9 +132,10 @@ struct node_log {
 struct node_action {
 	enum node_action_type type;
 	union {
-		union node_addr peer;
+		union node_addr peer;	/* of PEER and FORGET */
 		struct node_round round;
 		struct node_send send;
+		struct node_note note;
 		struct node_clock clock;
 		struct node_publish publish;
 		struct node_log log;
@@ -112,13 +156,16 @@ struct node_now {
 struct node *node_init(const struct node_conf *conf);
 void node_free(struct node *node);
 
-/* Before or after node_start(). -EEXIST, -ENOMEM, or 0. Master only. */
+/*
+ * Peers that are configured, before or after node_start(); those that are not are
+ * found. -EEXIST, -ENOMEM, or 0.
+ */
 int node_peer_add(struct node *node, const union node_addr *addr);
 int node_peer_del(struct node *node, const union node_addr *addr);
 /* What the kernel calls that peer in samples (BERK_A_PEER). */
 void node_peer_index(struct node *node, const union node_addr *addr, uint32_t index);
 
-/* A reload: role and node_id must be as before. */
+/* A reload: node_id and reference must be as before. */
 void node_reconf(struct node *node, const struct node_conf *conf);
 
 void node_start(struct node *node, struct node_now now);
@@ -133,7 +180,10 @@ void node_ctrl(struct node *node, struct node_now now, const union node_addr *fr
 void node_clock_failed(struct node *node);
 /* The machine was suspended: RAW stood still, REALTIME and the other clocks did not. */
 void node_resumed(struct node *node, struct node_now now);
-/* Leaves the frequency at its last good value, slews over, unsynchronised. */
+/*
+ * Leaves the frequency at its last good value, slews over, unsynchronised. A master
+ * hands over.
+ */
 void node_stop(struct node *node, struct node_now now);
 
 /* When node_timer() wants to be called, in local raw time. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* node_priv: what node.c, peer.c, master.c and follow.c share; nobody else includes it */
+/* node_priv: what the files behind node.h share; nobody else includes it */
 #ifndef BERK_NODE_PRIV_H
 #define BERK_NODE_PRIV_H
 
@@ -15,31 +15,46 @@
 #define PEER_TEXT	64	/* bytes for an address as text */
 #define TERM_LEAP	(UINT32_C(1) << 30)	/* a term further ahead is not believed */
 #define LOGS		16	/* lines waiting to be taken */
+#define REPLIES		32	/* to strangers, waiting to be taken */
+#define FORGOTTEN	32	/* peers that the kernel still has */
 #define FAST_ROUNDS	5	/* quick ones at the start */
 #define UNACKED		16	/* corrections without acknowledgement: no member */
+#define MISSED		2	/* rounds without an answer: silent */
 #define RATE_UNKNOWN	100e3	/* ppb */
-
-enum peer_status {
-	PEER_SILENT,		/* does not answer */
-	PEER_IDLE,		/* answers, but no daemon corrects its clock */
-	PEER_CANDIDATE,		/* not yet seen to be close, or does not acknowledge */
-	PEER_MEMBER,		/* in the average */
-	PEER_FALSETICKER,	/* contradicts the majority */
-};
+#define REPORTED	64	/* samples that wait to be reported */
 
 /* What makes a clock a member; the master's own is judged like the others'. */
 struct standing {
-	enum peer_status status;
+	enum berk_peer_state state;	/* SILENT to FOREIGN, or REFERENCE */
+	enum berk_peer_reason why;
 	unsigned int close;	/* rounds in a row within the tolerance */
+	unsigned int distance;	/* of those, how many it takes */
 	double rate_seen;	/* ppb: of its crystal; see ensemble_rate() */
 };
 
 struct peer {
 	union node_addr addr;
+	bool fixed;		/* configured: never forgotten */
 	bool indexed;
 	uint32_t index;		/* of the kernel */
 	struct track track;
 	struct standing standing;
+
+	/* As it introduced itself */
+	uint64_t node_id, instance;	/* 0: it has not yet */
+	bool eligible, reports, reference;
+	uint8_t priority;
+	uint32_t vote;		/* term in which it would have us as master */
+	int64_t heard_raw;	/* last sign of life; or of it, from the master */
+
+	/* As seen from a slave */
+	bool witness;		/* to be measured, says the master */
+	bool probed;		/* in the round under way */
+
+	/* As seen from the master */
+	uint8_t rank;		/* in the order of standbys */
+	uint32_t given;		/* term of the last correction */
+	size_t told;		/* how far it has been told of the others */
 
 	/* This round */
 	bool answered, restarted, have_ref;
@@ -52,6 +67,10 @@ struct peer {
 	uint32_t term;
 	uint16_t flags;		/* BERK_F_* */
 
+	unsigned int dropped;	/* samples of this round that make no sense */
+	unsigned int restarts;	/* lately; leaks */
+	double drift_ns;	/* how far it is from the line, on average */
+
 	unsigned int missed;	/* rounds in a row without an answer */
 	unsigned int unacked;	/* corrections in a row without an acknowledgement */
 	bool acked;		/* any, since it came or came back */
@@ -59,14 +78,65 @@ struct peer {
 	bool anew;		/* its crystal is not what it was; likewise */
 
 	/* Actions waiting to be taken */
-	bool announce, send;
+	bool announce, send, say, note;
+	enum msg_hello_kind kind;	/* of what is to be said */
 	struct msg_correct correct;
+	struct node_note noted;	/* last */
+};
+
+/* Who leads, and who would. */
+enum stance {
+	SEEKING,		/* no master is known */
+	CLAIMING,		/* votes are coming in */
+	FOLLOWING,
+	LEADING,		/* this node is the master */
+};
+
+struct elect {
+	enum stance stance;
+	uint64_t random;
+	uint64_t instance;
+	uint32_t promised;	/* highest term granted to somebody, ourselves included */
+	uint32_t claimed;
+	unsigned int tries;	/* of this claim */
+	bool denied;		/* by somebody who knows better */
+	int64_t due;		/* SEEKING, FOLLOWING: when to stand; CLAIMING: when to count */
+	int64_t since;		/* of this stance */
+	int64_t hello_next;
+	uint8_t rank;		/* ours */
+	uint32_t size;		/* clocks in the largest group that this one has been in */
+	bool resigned;		/* our master has */
+
+	/* A master that was heard, but does not correct us (yet) */
+	uint64_t master_id;
+	union node_addr master_addr;
+	int64_t heard_raw;
+	bool mute_logged;
+
+	uint64_t distrusted;	/* a master that lied... */
+	int64_t distrusted_until;	/* ...and is not believed until then */
+	int64_t size_raw;	/* when it was that large */
+	int64_t asked_raw;	/* when that master was asked */
+	bool twice;		/* another node has our id: we stay out */
+	int64_t twice_raw;
+	bool twice_logged, foreign_logged, minority_logged;
+};
+
+/* What a slave makes of its master's corrections. */
+struct check {
+	bool anchored;
+	int64_t raw;		/* up to then */
+	double excess_ns;	/* of the group's time over what the crystals make of it, leaking */
+	double rate_ppb;	/* of the group's time against the crystals seen */
+	int64_t since;		/* anchored */
+	unsigned int wrong;	/* corrections in a row */
 };
 
 /* Every node: where the group's time is, and how well that is known. */
 struct follow {
 	bool heard;
 	uint64_t master_id;
+	union node_addr master_addr;	/* AF_UNSPEC: ourselves */
 	uint32_t term, round;	/* of the last correction accepted */
 	struct msg_correct last;
 	int64_t heard_raw;	/* when it came */
@@ -76,6 +146,18 @@ struct follow {
 	bool stray_logged;	/* another master, at this term */
 };
 
+/* Rounds, whatever they are for. */
+struct measure {
+	uint32_t round;
+	uint32_t *list;		/* indices of those probed in the round under way */
+	size_t n, size;
+	bool in_round;
+	int64_t round_next, round_ends;
+	unsigned int turn;
+	struct berk_sample reported[REPORTED];
+	unsigned int n_reported, n_sent;
+};
+
 struct master {
 	struct peer **peer;	/* by address */
 	struct peer **by_index;	/* those with an index, by it */
@@ -83,11 +165,9 @@ struct master {
 	size_t scan;		/* no peer before this one has an action */
 
 	struct ensemble ensemble;
-	uint32_t round;
-	bool in_round;
 	unsigned int fast;	/* rounds that are still to come quickly */
+	int64_t fast_raw;	/* when they were last asked for */
 	int64_t period_ns;	/* from this round to the next */
-	int64_t round_next;
 
 	/* Our own clocks at the newest T4 of the round */
 	bool have_own;
@@ -102,7 +182,21 @@ struct master {
 	unsigned int discord;	/* rounds in a row without a majority */
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
-	bool alone, contested;	/* logged */
+	bool alone;		/* logged */
+	bool outnumbered;	/* quorum: corrects nothing */
+	uint32_t term_before;	/* that our members may still be in */
+
+	/* Towards references */
+	double steer_ppb;	/* the group's rate beyond that of its crystals */
+	bool steered;
+	bool reference_logged;
+};
+
+/* To somebody who is not among the peers, or about something special. */
+struct reply {
+	union node_addr to;	/* AF_UNSPEC: everybody near */
+	enum msg_hello_kind kind;
+	uint32_t claimed;
 };
 
 struct node {
@@ -111,10 +205,17 @@ struct node {
 	struct servo servo;
 	int64_t servo_next, publish_next;
 	struct follow follow;
+	struct elect elect;
+	struct check check;
+	struct measure measure;
 	struct master master;
 
 	/* Actions waiting to be taken */
 	bool do_clock, do_publish, do_ack, do_round;
+	struct reply reply[REPLIES];
+	unsigned int reply_head, reply_tail;
+	union node_addr forgotten[FORGOTTEN];
+	unsigned int n_forgotten;
 	struct node_clock clock;
 	struct node_publish publish;
 	union node_addr ack_to;
@@ -134,10 +235,74 @@ void node_say(struct node *node, int64_t raw_ns, int priority, const char *fmt, 
 /* peer.c */
 struct peer *peer_by_addr(const struct node *node, const union node_addr *addr);
 struct peer *peer_by_index(const struct node *node, uint32_t index);
+struct peer *peer_by_id(const struct node *node, uint64_t node_id);
+/* The node of that id, which is at addr: found or made; NULL if there is no room. */
+struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
+		       const union node_addr *addr);
+/* Drops those that were found and are not heard of any more. */
+void peers_forget(struct node *node, struct node_now now);
+const char *addr_text(const union node_addr *addr, char text[PEER_TEXT]);
 const char *peer_text(const struct peer *peer, char text[PEER_TEXT]);
 void peers_free(struct node *node);
 
+/* hello.c: what nodes say of themselves */
+/* kind to addr, or with AF_UNSPEC to everybody near. */
+void hello_send(struct node *node, const union node_addr *to, enum msg_hello_kind kind,
+		uint32_t claimed);
+/* The same to all peers, and to everybody near. */
+void hello_all(struct node *node, enum msg_hello_kind kind);
+void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t claimed,
+		struct msg_hello *h);
+void hello_heard(struct node *node, struct node_now now, const union node_addr *from,
+		 uint64_t from_id, const struct msg_hello *h);
+
+/* elect.c: who leads */
+void elect_start(struct node *node, struct node_now now);
+void elect_timer(struct node *node, struct node_now now);
+int64_t elect_next(const struct node *node);
+/* A correction was accepted. */
+void elect_corrected(struct node *node, struct node_now now, const union node_addr *from,
+		     const struct msg_correct *c);
+/* True if a master that this node follows is at work. */
+bool elect_master_alive(const struct node *node, struct node_now now);
+/* Of how many nodes a majority is needed. */
+size_t elect_whole(const struct node *node);
+/* Leading in too old a term. */
+void elect_raise_term(struct node *node, uint32_t seen);
+/* This node does not lead any more; `to` does, if that is known. */
+void elect_yield(struct node *node, struct node_now now, uint64_t to,
+		 const union node_addr *to_addr);
+/* On the way out: whoever is next shall lead. */
+void elect_resign(struct node *node);
+void elect_vote(struct node *node, struct node_now now, const union node_addr *from,
+		uint64_t from_id, const struct msg_hello *h);
+void elect_voted(struct node *node, struct node_now now, const union node_addr *from,
+		 uint64_t from_id, const struct msg_hello *h);
+/* successor_id 0: whoever is next; addr AF_UNSPEC: not known. */
+void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
+		    uint64_t successor_id, const union node_addr *addr);
+/* A master was heard that does not correct us. */
+void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
+		 uint64_t master_id);
+/* Somebody stands who is to be preferred. */
+void elect_defer(struct node *node, struct node_now now);
+void elect_distrust(struct node *node, struct node_now now, uint64_t master_id);
+bool elect_distrusts(const struct node *node, struct node_now now, uint64_t node_id);
+uint64_t elect_random(struct node *node);
+
+/* measure.c: rounds */
+void measure_timer(struct node *node, struct node_now now);
+void measure_sample(struct node *node, struct node_now now, const struct berk_sample *sample);
+void measure_round_done(struct node *node, struct node_now now, uint32_t round);
+/* The next round, for another purpose than the last, may begin then. */
+void measure_from(struct node *node, int64_t raw_ns);
+void measure_reported(struct node *node, struct node_now now, const union node_addr *from,
+		      uint64_t from_id, const struct msg_report *report);
+/* The next part of a report, or false. */
+bool measure_report(struct node *node, struct msg_report *report);
+
 /* follow.c: every node */
+int64_t follow_interval(const struct node *node);
 void follow_start(struct node *node, struct node_now now);
 /* Accepted: steer by it from now on. */
 void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
@@ -148,14 +313,31 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 void follow_timer(struct node *node, struct node_now now);
 void follow_forget(struct node *node, struct node_now now);
 void follow_stop(struct node *node, struct node_now now);
+void follow_publish(struct node *node, struct node_now now);
+/* ns, 1 sigma: of the line held. */
+double follow_sigma(const struct node *node, struct node_now now);
+/* ns; the group's time is within REALTIME +- this. */
+double follow_bound(const struct node *node, struct node_now now);
+
+/* check.c: slaves check their master */
+/* False: that cannot be. */
+bool check_correction(struct node *node, struct node_now now, const struct msg_correct *c);
+/* After it was applied. */
+void check_applied(struct node *node, const struct msg_correct *c);
+void check_restart(struct node *node);
 
 /* members.c */
-void standing_lower(struct standing *s, enum peer_status status);
+void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why);
 bool members_corrigible(const struct peer *peer);
 /* Brings every peer up to date. Returns how many can be corrected. */
 size_t members_take_stock(struct node *node, struct node_now now);
 /* Peers whose RAW clocks jumped. True if it was rather ours: this node was paused. */
 bool members_check_restarts(struct node *node, struct node_now now);
+/* The order of standbys. */
+void members_rank(struct node *node);
+/* What the next correction of that peer tells of the others. */
+void members_tell(struct node *node, size_t i, struct msg_correct *c);
+void members_note(struct node *node);
 
 /* group.c */
 /* Slot 0 of the ensemble is this node, slot i + 1 is peer i. */
@@ -166,13 +348,22 @@ bool group_found(struct node *node, size_t present);
 bool group_agree(struct node *node, struct node_now now, double expected);
 /* The group's time at a moment of our RAW clock. */
 int64_t group_real(const struct master *m, int64_t raw);
+/* ppb: of the group's time against our RAW. */
+double group_rate(const struct master *m);
+
+/* reference.c: outside time */
+void reference_steer(struct node *node, struct node_now now);
 
 /* master.c */
-void master_outbid(struct node *node, struct node_now now, const struct peer *peer, uint32_t seen);
-void master_start(struct node *node, struct node_now now);
-void master_timer(struct node *node, struct node_now now);
-void master_sample(struct node *node, struct node_now now, const struct berk_sample *sample);
-void master_round_done(struct node *node, struct node_now now, uint32_t round);
+/* Elected. */
+void master_begin(struct node *node, struct node_now now);
+void master_end(struct node *node, struct node_now now);
+/* The round is over, or due without one. */
+void master_finish(struct node *node, struct node_now now);
+/* Somebody new is there: measure quickly for a while. */
+void master_hurry(struct node *node, struct node_now now);
+int64_t master_period(struct node *node);
+void master_own(struct master *m, const struct berk_sample *s);
 void master_ack(struct node *node, struct node_now now, const union node_addr *from,
 		uint64_t from_id, const struct msg_ack *ack);
 /* The group's time has to be found anew. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* peer: the master's table of peers, found by address and by the kernel's index */
+/* peer: the table of other nodes, found by address, by the kernel's index, or by their id */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "node_priv.h"
+
+#define FORGET		120	/* intervals: a peer that was found and is not heard any more */
+#define FOUND_MAX	4096	/* peers */
 
 /* Where addr is, or where it belongs. */
 static size_t place_by_addr(const struct master *m, const union node_addr *addr)
@@ -69,15 +72,22 @@ struct peer *peer_by_index(const struct node *node, uint32_t index)
 	return at < m->n_indexed && m->by_index[at]->index == index ? m->by_index[at] : NULL;
 }
 
-static int reserve(struct master *m)
+static int reserve(struct node *node)
 {
+	struct master *m = &node->master;
 	size_t size = m->size ? 2 * m->size : 16;
 	struct peer **table;
+
+	uint32_t *list;
 
 	if (ensemble_reserve(&m->ensemble, m->n + 2))
 		return -ENOMEM;
 	if (m->n < m->size)
 		return 0;
+	list = reallocarray(node->measure.list, size, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	node->measure.list = list;
 	table = reallocarray(m->peer, size, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
@@ -90,24 +100,37 @@ static int reserve(struct master *m)
 	return 0;
 }
 
-int node_peer_add(struct node *node, const union node_addr *addr)
+static struct peer *add(struct node *node, const union node_addr *addr)
 {
 	struct master *m = &node->master;
 	struct peer *peer;
 
-	if (peer_by_addr(node, addr))
-		return -EEXIST;
-	if (reserve(m))
-		return -ENOMEM;
+	if (reserve(node))
+		return NULL;
 	peer = calloc(1, sizeof(*peer));
 	if (!peer)
-		return -ENOMEM;
+		return NULL;
 	peer->addr = *addr;
 	peer->announce = true;
+	peer->standing.state = BERK_PEER_SILENT;
 	peer->standing.rate_seen = NAN;
 	track_init(&peer->track);
 	insert(m->peer, &m->n, place_by_addr(m, addr), peer);
 	m->scan = 0;
+	return peer;
+}
+
+int node_peer_add(struct node *node, const union node_addr *addr)
+{
+	struct peer *peer = peer_by_addr(node, addr);
+
+	if (peer && peer->fixed)
+		return -EEXIST;
+	if (!peer)
+		peer = add(node, addr);
+	if (!peer)
+		return -ENOMEM;
+	peer->fixed = true;
 	return 0;
 }
 
@@ -118,18 +141,88 @@ static void unindex(struct master *m, struct peer *peer)
 	peer->indexed = false;
 }
 
-int node_peer_del(struct node *node, const union node_addr *addr)
+static void drop(struct node *node, struct peer *peer)
 {
 	struct master *m = &node->master;
+
+	unindex(m, peer);
+	take_out(m->peer, &m->n, place_by_addr(m, &peer->addr));
+	free(peer);
+	m->scan = 0;
+}
+
+int node_peer_del(struct node *node, const union node_addr *addr)
+{
 	struct peer *peer = peer_by_addr(node, addr);
 
 	if (!peer)
 		return -ENOENT;
-	unindex(m, peer);
-	take_out(m->peer, &m->n, place_by_addr(m, addr));
-	free(peer);
-	m->scan = 0;
+	drop(node, peer);
 	return 0;
+}
+
+/* One that the kernel has to forget as well. False if too many wait for that. */
+static bool drop_found(struct node *node, struct peer *peer)
+{
+	if (node->n_forgotten == FORGOTTEN)
+		return false;
+	node->forgotten[node->n_forgotten++] = peer->addr;
+	drop(node, peer);
+	return true;
+}
+
+struct peer *peer_by_id(const struct node *node, uint64_t node_id)
+{
+	const struct master *m = &node->master;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->peer[i]->node_id == node_id)
+			return m->peer[i];
+	return NULL;
+}
+
+static size_t found(const struct master *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += !m->peer[i]->fixed;
+	return n;
+}
+
+/*
+ * A node that is known keeps its address as long as it answers there: most have
+ * several. Whoever is heard may be made up, so there is a limit.
+ */
+struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
+		       const union node_addr *addr)
+{
+	struct peer *known = peer_by_id(node, node_id), *peer = peer_by_addr(node, addr);
+
+	if (known && known != peer) {
+		if (known->fixed || known->missed < MISSED || !drop_found(node, known))
+			return known;
+	}
+	if (!peer && found(&node->master) < FOUND_MAX)
+		peer = add(node, addr);
+	if (peer) {
+		peer->node_id = node_id;
+		peer->heard_raw = now.raw_ns;
+	}
+	return peer;
+}
+
+void peers_forget(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+	int64_t after = FORGET * follow_interval(node);
+
+	for (size_t i = m->n; i-- > 0;) {
+		struct peer *peer = m->peer[i];
+
+		if (!peer->fixed && now.raw_ns - peer->heard_raw > after)
+			drop_found(node, peer);
+	}
 }
 
 void node_peer_index(struct node *node, const union node_addr *addr, uint32_t index)
@@ -147,9 +240,8 @@ void node_peer_index(struct node *node, const union node_addr *addr, uint32_t in
 	insert(m->by_index, &m->n_indexed, place_by_index(m, index), peer);
 }
 
-const char *peer_text(const struct peer *peer, char text[PEER_TEXT])
+const char *addr_text(const union node_addr *a, char text[PEER_TEXT])
 {
-	const union node_addr *a = &peer->addr;
 	char ip[INET6_ADDRSTRLEN] = "?";
 
 	if (a->sa.sa_family == AF_INET6) {
@@ -162,6 +254,11 @@ const char *peer_text(const struct peer *peer, char text[PEER_TEXT])
 	return text;
 }
 
+const char *peer_text(const struct peer *peer, char text[PEER_TEXT])
+{
+	return addr_text(&peer->addr, text);
+}
+
 void peers_free(struct node *node)
 {
 	struct master *m = &node->master;
@@ -170,5 +267,6 @@ void peers_free(struct node *node)
 		free(m->peer[i]);
 	free(m->peer);
 	free(m->by_index);
+	free(node->measure.list);
 	ensemble_free(&m->ensemble);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* track: from the samples of one peer to its phase and rate; see window.c, wander.c, path.c */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "path.h"
@@ -32,12 +33,15 @@ static bool stamp_sane(const struct berk_stamp *s)
 	       s->real_ns >= 0 && s->real_ns <= INT64_MAX / 2;
 }
 
-/* Bad stamps of any kind lengthen a delay; one that shortens it would be believed for long. */
+/*
+ * Bad stamps of any kind lengthen a delay; one that shortens it would be believed for long.
+ * Of an exchange that the peer began, both intervals are negative.
+ */
 static bool round_trip_sane(const struct berk_sample *s)
 {
 	int64_t there = s->t3.raw_ns - s->t2.raw_ns, total = s->t4.raw_ns - s->t1.raw_ns;
 
-	return total - there >= -(STAMP_SLACK + there / CRYSTAL_PART);
+	return total - there >= -(STAMP_SLACK + llabs(there) / CRYSTAL_PART);
 }
 
 static bool sample_sane(const struct berk_sample *s)
@@ -46,8 +50,9 @@ static bool sample_sane(const struct berk_sample *s)
 		if (s->src[i] < BERK_STAMP_DRIVER || s->src[i] > BERK_STAMP_SOFT)
 			return false;
 	return stamp_sane(&s->t1) && stamp_sane(&s->t2) && stamp_sane(&s->t3) &&
-	       stamp_sane(&s->t4) && s->t4.raw_ns >= s->t1.raw_ns &&
-	       s->t3.raw_ns >= s->t2.raw_ns && round_trip_sane(s);
+	       stamp_sane(&s->t4) && round_trip_sane(s) &&
+	       (s->t4.raw_ns >= s->t1.raw_ns ? s->t3.raw_ns >= s->t2.raw_ns :
+					       s->t3.raw_ns <= s->t2.raw_ns);
 }
 
 /*

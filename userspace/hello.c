@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/* hello: what nodes say of themselves, and what is made of it */
+#include <inttypes.h>
+
+#include "node_priv.h"
+
+static const union node_addr everybody;
+
+static bool queue(struct node *node, const union node_addr *to, enum msg_hello_kind kind,
+		  uint32_t claimed)
+{
+	if (node->reply_head - node->reply_tail == REPLIES)
+		return false;	/* they will ask again */
+	node->reply[node->reply_head++ % REPLIES] = (struct reply){ *to, kind, claimed };
+	return true;
+}
+
+void hello_send(struct node *node, const union node_addr *to, enum msg_hello_kind kind,
+		uint32_t claimed)
+{
+	queue(node, to, kind, claimed);
+}
+
+void hello_all(struct node *node, enum msg_hello_kind kind)
+{
+	struct master *m = &node->master;
+
+	queue(node, &everybody, kind, node->elect.claimed);
+	for (size_t i = 0; i < m->n; i++) {
+		m->peer[i]->say = true;
+		m->peer[i]->kind = kind;
+	}
+	m->scan = 0;
+}
+
+void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t claimed,
+		struct msg_hello *h)
+{
+	const struct elect *e = &node->elect;
+	const struct follow *f = &node->follow;
+	bool leads = e->stance == LEADING;
+
+	*h = (struct msg_hello){
+		.kind = kind,
+		.eligible = node->conf.eligible && !e->twice,
+		.master = leads,
+		.reference = node->conf.reference,
+		.report = node->conf.mode == NODE_MODE_REPORT,
+		.synced = f->heard && f->state == BERK_STATE_SYNCHRONISED,
+		.priority = node->conf.priority,
+		.term = node->term,
+		.claimed = claimed,
+		.instance = e->instance,
+	};
+	if (leads) {
+		h->master_id = node->conf.node_id;
+		h->size = node->master.have_group ? (uint32_t)node->master.ensemble.used : 0;
+	} else if (e->stance == FOLLOWING) {
+		h->master_id = f->master_id;
+		h->size = f->last.members;
+		h->master_addr = f->master_addr;
+	}
+	if (kind == MSG_DENY && e->promised > h->term)
+		h->term = e->promised;
+	if (kind == MSG_RESIGN) {
+		h->master_id = node->conf.node_id;
+		h->successor_id = e->master_id;
+		h->master_addr = e->master_addr;
+	}
+}
+
+/* Link-local addresses come without scope: it is that of the packet. */
+static union node_addr scoped(const union node_addr *addr, const union node_addr *from)
+{
+	union node_addr a = *addr;
+
+	if (a.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a.in6.sin6_addr) &&
+	    from->sa.sa_family == AF_INET6)
+		a.in6.sin6_scope_id = from->in6.sin6_scope_id;
+	return a;
+}
+
+/* Of two groups that meet, the larger one stays as it is. */
+static bool ours_is_larger(const struct node *node, const struct msg_hello *h)
+{
+	const struct master *m = &node->master;
+	uint32_t size = m->have_group && !m->outnumbered ? (uint32_t)m->ensemble.used : 0;
+
+	if (size != h->size)
+		return size > h->size;
+	if (node->term != h->term)
+		return node->term > h->term;
+	return node->conf.node_id < h->master_id;
+}
+
+static void say_two(struct node *node, struct node_now now, uint64_t master_id, bool stay)
+{
+	struct elect *e = &node->elect;
+
+	if (!e->foreign_logged)
+		node_say(node, now.raw_ns, LOG_NOTICE,
+			 "there is another master, %016" PRIx64 ": %s", master_id,
+			 stay ? "its group is smaller and joins this one" :
+				"its group is larger or newer, this one joins it");
+	e->foreign_logged = stay;
+}
+
+/* We lead, and h is of a node that is in the group of another. */
+static void meet_group(struct node *node, struct node_now now, const union node_addr *from,
+		       const struct msg_hello *h)
+{
+	union node_addr addr = h->master ? *from : scoped(&h->master_addr, from);
+	bool stay = ours_is_larger(node, h);
+
+	if (elect_distrusts(node, now, h->master_id))
+		return;
+	say_two(node, now, h->master_id, stay);
+	if (!stay) {
+		elect_yield(node, now, h->master_id, &addr);
+		return;
+	}
+	if (h->term >= node->term)
+		elect_raise_term(node, h->term);
+	if (addr.sa.sa_family != AF_UNSPEC) {
+		peer_meet(node, now, h->master_id, &addr);
+		hello_send(node, &addr, MSG_ANNOUNCE, 0);
+	}
+}
+
+/* We lead: everybody that is heard belongs to us, or to somebody else. */
+static void heard_by_master(struct node *node, struct node_now now, const union node_addr *from,
+			    uint64_t from_id, const struct msg_hello *h)
+{
+	struct peer *peer;
+	bool stranger;
+
+	if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_RESIGN) {
+		meet_group(node, now, from, h);
+		if (node->elect.stance != LEADING)
+			return;
+	}
+	peer = peer_by_id(node, from_id);
+	stranger = !peer || !peer->instance || peer->missed >= MISSED;
+	peer = peer_meet(node, now, from_id, from);
+	if (!peer)
+		return;
+	if (peer->instance && peer->instance != h->instance && peer->missed < MISSED &&
+	    h->kind == MSG_ASK && peer->standing.state == BERK_PEER_MEMBER)
+		stranger = true;
+	peer->instance = h->instance;
+	peer->eligible = h->eligible;
+	peer->priority = h->priority;
+	peer->reports = h->report;
+	peer->reference = h->reference;
+	if (stranger)
+		master_hurry(node, now);
+}
+
+static bool better(const struct node *node, const struct msg_hello *h, uint64_t from_id)
+{
+	bool report = node->conf.mode == NODE_MODE_REPORT;
+
+	if (!h->eligible || node->conf.eager)
+		return false;
+	if (h->report != report)
+		return report;
+	if (h->priority != node->conf.priority)
+		return h->priority > node->conf.priority;
+	return from_id < node->conf.node_id;
+}
+
+/* Two nodes with one id: whoever is in the group already stays. */
+static void same_id(struct node *node, struct node_now now, const union node_addr *from,
+		    const struct msg_hello *h)
+{
+	struct elect *e = &node->elect;
+	bool we_stay = node->follow.state == BERK_STATE_SYNCHRONISED;
+	char text[PEER_TEXT];
+
+	if (h->instance == e->instance)
+		return;		/* ourselves, by another way */
+	if (we_stay == h->synced)
+		we_stay = e->instance < h->instance;
+	if (!e->twice_logged)
+		node_say(node, now.raw_ns, LOG_ERR, "the node at %s has our node_id %016" PRIx64
+			 ", too: give it one of its own%s", addr_text(from, text),
+			 node->conf.node_id, we_stay ? "" : "; this node stays out until then");
+	e->twice_logged = true;
+	e->twice_raw = now.raw_ns;
+	if (!we_stay && !e->twice) {
+		e->twice = true;
+		if (e->stance == LEADING)
+			elect_yield(node, now, 0, &everybody);
+		follow_forget(node, now);
+	} else if (we_stay && h->kind != MSG_ANNOUNCE) {
+		hello_send(node, from, MSG_ANNOUNCE, 0);
+	}
+}
+
+static bool is_vote(enum msg_hello_kind kind)
+{
+	return kind == MSG_GRANT || kind == MSG_DENY;
+}
+
+void hello_heard(struct node *node, struct node_now now, const union node_addr *from,
+		 uint64_t from_id, const struct msg_hello *h)
+{
+	union node_addr master = scoped(&h->master_addr, from);
+	struct elect *e = &node->elect;
+
+	if (from_id == node->conf.node_id) {
+		same_id(node, now, from, h);
+		return;
+	}
+	if (e->twice)
+		return;
+	if (h->kind == MSG_CLAIM)
+		elect_vote(node, now, from, from_id, h);
+	else if (is_vote(h->kind))
+		elect_voted(node, now, from, from_id, h);
+	else if (h->kind == MSG_RESIGN)
+		elect_resigned(node, now, from_id, h->successor_id, &master);
+	if (e->stance == LEADING) {
+		heard_by_master(node, now, from, from_id, h);
+	} else if (h->master) {
+		elect_heard(node, now, from, from_id);
+	} else if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_CLAIM) {
+		if (e->stance == SEEKING && master.sa.sa_family != AF_UNSPEC)
+			elect_heard(node, now, &master, h->master_id);
+	} else if (e->stance == SEEKING && !is_vote(h->kind) && better(node, h, from_id)) {
+		elect_defer(node, now);
+	} else if (e->stance == FOLLOWING && from_id == node->follow.master_id &&
+		   h->kind == MSG_ASK) {
+		elect_resigned(node, now, from_id, 0, &everybody);	/* restarted */
+	}
+	if (h->kind == MSG_ASK)
+		hello_send(node, from, MSG_ANNOUNCE, 0);
+}

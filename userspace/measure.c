@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * measure: rounds, whoever needs them and for whatever purpose
+ *
+ * The master probes its members in every round, but for those that probe it and
+ * report. The first standby probes everybody now and then, so that it knows them
+ * when its time comes; other slaves probe two witnesses, even less often. Whoever
+ * reports probes the master, and in between its witnesses.
+ */
+#include "node_priv.h"
+
+#define SPACING_MAX	20000000LL	/* ns between probes of one peer */
+#define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
+#define CHECK_TIME	(SECOND / 5)	/* likewise, where nothing is urgent */
+#define RECENT		2	/* intervals: an older sample is no sign of life */
+#define STANDBY_EVERY	2	/* intervals */
+#define WITNESS_EVERY	4	/* intervals */
+
+static bool reporting(const struct node *node)
+{
+	return node->conf.mode == NODE_MODE_REPORT && node->elect.stance != LEADING;
+}
+
+static uint64_t master_of(const struct node *node)
+{
+	return node->elect.stance == FOLLOWING ? node->follow.master_id : node->elect.master_id;
+}
+
+/* Reports are made every interval, and in the middle between two there is time for others. */
+static bool report_due(const struct node *node)
+{
+	return reporting(node) && node->measure.turn % 2 == 0;
+}
+
+static unsigned int check_every(const struct node *node)
+{
+	return node->elect.rank == 1 ? STANDBY_EVERY : WITNESS_EVERY;
+}
+
+static int64_t period(struct node *node)
+{
+	if (node->elect.stance == LEADING)
+		return master_period(node);
+	if (reporting(node))
+		return follow_interval(node) / 2;
+	return check_every(node) * follow_interval(node);
+}
+
+static bool wanted(const struct node *node, const struct peer *peer)
+{
+	uint64_t master = master_of(node);
+
+	if (!peer->indexed)
+		return false;
+	if (node->elect.stance == LEADING)
+		return !peer->reports;
+	if (report_due(node))
+		return master && peer->node_id == master;
+	if (node->elect.stance != FOLLOWING ||
+	    (reporting(node) && node->measure.turn % (2 * check_every(node)) != 1))
+		return false;
+	return node->elect.rank == 1 ? !peer->reports : peer->witness;
+}
+
+static void choose(struct node *node)
+{
+	struct measure *me = &node->measure;
+	const struct master *m = &node->master;
+
+	me->n = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		m->peer[i]->probed = wanted(node, m->peer[i]);
+		if (m->peer[i]->probed)
+			me->list[me->n++] = m->peer[i]->index;
+	}
+}
+
+static void start_round(struct node *node, struct node_now now, int64_t length)
+{
+	struct measure *me = &node->measure;
+	bool full = node->elect.stance == LEADING || report_due(node);
+	unsigned int burst = full ? node->conf.burst : 1;
+	int64_t spacing = length / (4 * (int64_t)burst), deadline;
+
+	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
+	deadline = spacing * burst + (full ? REPLY_TIME : CHECK_TIME);
+	if (deadline > length * 3 / 4)
+		deadline = length * 3 / 4;
+	me->in_round = true;
+	me->round_ends = now.raw_ns + deadline;
+	node->do_round = true;
+	node->round = (struct node_round){
+		.round = me->round,
+		.burst = burst,
+		.spacing_ns = spacing,
+		.deadline_ns = deadline,
+		.peer = me->list,
+		.n_peers = me->n,
+	};
+}
+
+/* Slaves only keep what they know up to date. */
+static void finish_check(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct peer *peer = m->peer[i];
+
+		if (!peer->probed)
+			continue;
+		peer->probed = false;
+		track_update(&peer->track, now.raw_ns);
+		if (!peer->answered) {
+			peer->missed += peer->missed < MISSED;
+			continue;
+		}
+		peer->missed = 0;
+		peer->answered = false;
+		if (!peer->node_id)
+			peer->node_id = peer->track.node_id;
+	}
+	peers_forget(node, now);
+	members_note(node);
+}
+
+static void finish(struct node *node, struct node_now now)
+{
+	node->measure.in_round = false;
+	if (node->elect.stance == LEADING)
+		master_finish(node, now);
+	else
+		finish_check(node, now);
+}
+
+void measure_from(struct node *node, int64_t raw_ns)
+{
+	struct measure *me = &node->measure;
+
+	if (me->in_round && raw_ns < me->round_ends)
+		raw_ns = me->round_ends;
+	me->round_next = raw_ns;
+	me->turn = 0;
+}
+
+void measure_timer(struct node *node, struct node_now now)
+{
+	struct measure *me = &node->measure;
+	int64_t length;
+
+	if (now.raw_ns < me->round_next)
+		return;
+	if (me->in_round)	/* its end was never told */
+		finish(node, now);
+	length = period(node);
+	me->round_next += length;
+	if (me->round_next <= now.raw_ns)
+		me->round_next = now.raw_ns + length;
+	choose(node);
+	me->round++;
+	me->turn++;
+	if (me->n)
+		start_round(node, now, length);
+	else if (node->elect.stance == LEADING)
+		master_finish(node, now);
+}
+
+void measure_round_done(struct node *node, struct node_now now, uint32_t round)
+{
+	if (node->measure.in_round && round == node->measure.round)
+		finish(node, now);
+}
+
+static void take(struct node *node, struct node_now now, struct peer *peer,
+		 const struct berk_sample *sample)
+{
+	enum track_verdict verdict = track_sample(&peer->track, sample);
+
+	/* those that an earlier life of this daemon left in the module teach the rate */
+	if (sample->t4.raw_ns < now.raw_ns - RECENT * follow_interval(node))
+		return;
+	if (verdict == TRACK_DROPPED) {
+		peer->dropped++;
+		return;
+	}
+	if (!peer->reports)	/* it says what our clock was: only it shall suffer from that */
+		master_own(&node->master, sample);
+	peer->answered = true;
+	peer->heard_raw = now.raw_ns;
+	peer->restarted |= verdict == TRACK_RESTARTED;
+	peer->term = sample->term;
+	peer->flags = sample->peer_flags;
+}
+
+void measure_sample(struct node *node, struct node_now now, const struct berk_sample *sample)
+{
+	struct measure *me = &node->measure;
+	struct peer *peer = peer_by_index(node, sample->peer);
+
+	if (!peer)
+		return;
+	if (reporting(node) && peer->node_id == master_of(node)) {
+		if (me->n_sent == me->n_reported)
+			me->n_sent = me->n_reported = 0;
+		if (me->n_reported < REPORTED)
+			me->reported[me->n_reported++] = *sample;
+	}
+	take(node, now, peer, sample);
+}
+
+bool measure_report(struct node *node, struct msg_report *report)
+{
+	struct measure *me = &node->measure;
+
+	if (me->n_sent == me->n_reported)
+		return false;
+	*report = (struct msg_report){ .term = node->term, .round = me->round };
+	while (report->n < MSG_SAMPLES && me->n_sent < me->n_reported)
+		report->sample[report->n++] = me->reported[me->n_sent++];
+	return true;
+}
+
+/* What the other end began, as if we had. T1 then comes after T4, T2 after T3. */
+static struct berk_sample mirrored(const struct berk_sample *s)
+{
+	struct berk_sample m = *s;
+
+	m.t1 = s->t3;
+	m.t2 = s->t4;
+	m.t3 = s->t1;
+	m.t4 = s->t2;
+	for (int i = 0; i < 4; i++)
+		m.src[i] = s->src[(i + 2) % 4];
+	m.local_set_seq = s->peer_set_seq;
+	m.peer_set_seq = s->local_set_seq;
+	m.flags = (s->flags & BERK_SAMPLE_LOCAL_STEP ? BERK_SAMPLE_PEER_STEP : 0) |
+		  (s->flags & BERK_SAMPLE_PEER_STEP ? BERK_SAMPLE_LOCAL_STEP : 0);
+	return m;
+}
+
+void measure_reported(struct node *node, struct node_now now, const union node_addr *from,
+		      uint64_t from_id, const struct msg_report *report)
+{
+	struct peer *peer = peer_by_id(node, from_id);
+
+	if (node->elect.stance != LEADING)
+		return;
+	if (!peer || !peer->reports) {
+		hello_send(node, from, MSG_ASK, 0);
+		return;
+	}
+	for (unsigned int i = 0; i < report->n; i++) {
+		struct berk_sample s = mirrored(&report->sample[i]);
+
+		if (s.t1.raw_ns > now.raw_ns || s.t4.raw_ns > now.raw_ns)
+			continue;
+		s.node_id = from_id;
+		s.term = report->term;
+		s.peer_flags = BERK_F_DRIVEN | (report->term ? BERK_F_SYNCED : 0);
+		take(node, now, peer, &s);
+	}
+}
