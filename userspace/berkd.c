@@ -6,7 +6,6 @@
  * node's timer. What they bring is handed to drive.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -15,9 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -27,12 +25,10 @@
 #include "conf.h"
 #include "drift.h"
 #include "drive.h"
+#include "lock.h"
 #include "log.h"
-#include "out.h"
 
 #define CONF_PATH "/etc/berk/berkd.conf"
-#define RUN_DIR "/run/berk"
-#define PID_PATH RUN_DIR "/berkd.pid"
 #define NSEC_PER_SEC 1000000000LL
 
 struct berkd {
@@ -41,6 +37,7 @@ struct berkd {
 	struct drive drive;
 	struct drift drift;
 	double freq_sigma_ppb;	/* at the start, as node_conf */
+	uint64_t seed;		/* as node_conf */
 	int timer_fd, signal_fd;
 	int watchdog_ms;	/* -1: none */
 	bool stop;
@@ -58,8 +55,16 @@ static void on_conf_error(void *arg, const char *text)
 static struct node_conf node_conf_of(const struct berkd *d, const struct conf *conf)
 {
 	return (struct node_conf){
-		.role = conf->role,
 		.node_id = conf->module.node_id,
+		.seed = d->seed,
+		.eligible = conf->eligible,
+		.eager = conf->role == CONF_ROLE_MASTER,
+		.priority = conf->priority,
+		.quorum = conf->quorum,
+		.merge = conf->merge,
+		.mode = conf->mode,
+		.reference = conf->reference,
+		.reference_limit_ppb = conf->reference_limit_ppb,
 		.interval_ns = conf->interval_ns,
 		.burst = conf->burst,
 		.step_threshold_ns = conf->step_threshold_ns,
@@ -114,8 +119,9 @@ static bool apply(struct berkd *d, struct conf *fresh)
 
 	if (conf_load(fresh, d->conf_path, CONF_BERKD, &d->conf, on_conf_error, NULL))
 		return false;
-	if (fresh->role != d->conf.role || fresh->module.node_id != d->conf.module.node_id) {
-		log_msg(LOG_ERR, "%s: role and node_id change only with a restart of berkd",
+	if (fresh->reference != d->conf.reference ||
+	    fresh->module.node_id != d->conf.module.node_id) {
+		log_msg(LOG_ERR, "%s: node_id and reference change only with a restart of berkd",
 			d->conf_path);
 		return false;
 	}
@@ -124,6 +130,7 @@ static bool apply(struct berkd *d, struct conf *fresh)
 			bnl_error(d->drive.nl));
 		return false;
 	}
+	d->drive.near = (struct near){ .conf = fresh->module };
 	conf = node_conf_of(d, fresh);
 	node_reconf(d->drive.node, &conf);
 	del_peers(d, &d->conf, fresh);
@@ -149,33 +156,6 @@ static void reload(struct berkd *d)
 }
 
 /* --- start and loop */
-
-/* Held until the process ends. */
-static bool lock_pid_file(void)
-{
-	int fd;
-
-	mkdir("/run", 0755);
-	if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) {
-		log_msg(LOG_ERR, RUN_DIR ": %s%s", strerror(errno),
-			errno == EACCES ? "; run berkd as root" : "");
-		return false;
-	}
-	fd = open(PID_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		log_msg(LOG_ERR, PID_PATH ": %s%s", strerror(errno),
-			errno == EACCES ? "; run berkd as root" : "");
-		return false;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_msg(LOG_ERR, "another berkd is running (" PID_PATH "); stop it first");
-		close(fd);
-		return false;
-	}
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0)
-		log_msg(LOG_WARNING, PID_PATH ": %s", strerror(errno));
-	return true;
-}
 
 static const char *hint(int err)
 {
@@ -215,8 +195,12 @@ static bool start_module(struct berkd *d)
 
 static bool start_clock(struct berkd *d)
 {
-	int err = clock_start(&d->drive.clock, &d->drive.freq_ppb);
+	int err;
 
+	d->drive.reference = d->conf.reference;
+	if (d->conf.reference)
+		return true;	/* another program's */
+	err = clock_start(&d->drive.clock, &d->drive.freq_ppb);
 	if (err) {
 		log_msg(LOG_ERR, "the clock cannot be set: %s%s", strerror(-err), hint(err));
 		return false;
@@ -239,10 +223,24 @@ static void start_frequency(struct berkd *d)
 	d->freq_sigma_ppb += fabs(wanted - d->drive.freq_ppb);
 }
 
+static const char *what_it_is(const struct conf *conf)
+{
+	if (conf->reference)
+		return "a reference";
+	if (conf->role == CONF_ROLE_MASTER)
+		return "master if it can";
+	return conf->eligible ? "may be elected" : "never master";
+}
+
 static bool start_node(struct berkd *d)
 {
 	struct node_conf conf;
 
+	if (getrandom(&d->seed, sizeof(d->seed), 0) != sizeof(d->seed)) {
+		log_msg(LOG_ERR, "getrandom: %s", strerror(errno));
+		return false;
+	}
+	d->drive.near.conf = d->conf.module;
 	drive_start(&d->drive);
 	start_frequency(d);
 	conf = node_conf_of(d, &d->conf);
@@ -254,8 +252,8 @@ static bool start_node(struct berkd *d)
 	if (!add_peers(d, &d->conf, NULL))
 		return false;
 	node_start(d->drive.node, d->drive.now);
-	log_msg(LOG_INFO, "berkd " BERK_VERSION " started: %s, node %016" PRIx64 ", %zu peers, "
-		"frequency %+.3f ppm", out_role_name(conf.role), conf.node_id, d->conf.npeers,
+	log_msg(LOG_INFO, "berkd " BERK_VERSION " started: node %016" PRIx64 ", %s, %zu configured "
+		"peers, frequency %+.3f ppm", conf.node_id, what_it_is(&d->conf), d->conf.npeers,
 		conf.freq_ppb / 1000);
 	drive_act(&d->drive);
 	return true;
@@ -369,7 +367,8 @@ static void loop(struct berkd *d)
 static int run(struct berkd *d)
 {
 	d->exit_code = 1;
-	if (lock_pid_file() && open_fds(d) && start_module(d) && start_clock(d) && start_node(d)) {
+	if (lock_take(!d->conf.reference) && open_fds(d) && start_module(d) && start_clock(d) &&
+	    start_node(d)) {
 		d->exit_code = 0;
 		sd_notify(0, "READY=1");
 		loop(d);

@@ -47,7 +47,7 @@ static void complain(struct parser *p, const char *fmt, ...)
 
 static void unknown_key(struct parser *p, const char *name)
 {
-	char accepted[256] = "";
+	char accepted[400] = "";
 
 	for (const struct conf_key *key = conf_keys; key->name; key++) {
 		if (!(key->scope & p->scope))
@@ -197,19 +197,47 @@ static void finish_burst(struct parser *p)
 		conf->burst = (unsigned int)fmax(1, fmin(burst, BERK_BURST_MAX));
 }
 
+static void finish_role(struct parser *p)
+{
+	struct conf *conf = p->conf;
+	bool said = is_given(conf, "eligible");
+
+	if (said && conf->role == CONF_ROLE_MASTER && !conf->eligible)
+		complain(p, "role = master, but eligible = no; accepted: one of them");
+	if (said && conf->role == CONF_ROLE_SLAVE && conf->eligible)
+		complain(p, "role = slave, but eligible = yes; accepted: one of them");
+	if (conf->role == CONF_ROLE_SLAVE)
+		conf->eligible = false;
+	if (is_given(conf, "priority") && (conf->role == CONF_ROLE_MASTER || !conf->eligible))
+		complain(p, "priority of a node that %s; accepted: with role = auto only",
+			 conf->eligible ? "is always the first (role = master)" :
+					  "is never elected");
+	if (conf->role == CONF_ROLE_MASTER)
+		conf->priority = UINT8_MAX;
+}
+
+/* What says how to correct a clock is a mistake where it is not corrected. */
+static void finish_reference(struct parser *p)
+{
+	static const char *const keys[] = { "merge", "step_threshold", "max_rate", "drift_file" };
+
+	if (!p->conf->reference)
+		return;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (is_given(p->conf, keys[i]))
+			complain(p, "%s, but with reference = yes this clock is never corrected; "
+				 "accepted: one of them", keys[i]);
+	p->conf->drift_file[0] = '\0';
+}
+
 static void finish_berkd(struct parser *p)
 {
 	struct bnl_conf *module = &p->conf->module;
 	const char *wrong = NULL;
 
 	p->line = 0;
-	if (!is_given(p->conf, "role"))
-		complain(p, "role is missing; accepted: role = master or role = slave");
-	if (p->conf->role == BERK_ROLE_SLAVE && p->conf->npeers) {
-		p->line = p->conf->peers[0].line;
-		complain(p, "peer in a slave's file; accepted: peers with role = master only");
-		p->line = 0;
-	}
+	finish_role(p);
+	finish_reference(p);
 	finish_burst(p);
 	if (!(module->set & BNL_CONF_NODE_ID))
 		wrong = default_node_id(&module->node_id);
@@ -236,6 +264,9 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 	ssize_t len;
 
 	*conf = (struct conf){
+		.eligible = true,
+		.priority = 100,
+		.reference_limit_ppb = 1000,
 		.interval_ns = 1000000000,
 		.probes = 6,
 		.step_threshold_ns = 1000000,

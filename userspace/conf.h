@@ -16,6 +16,13 @@ enum conf_scope {
 	CONF_MODULE = 2,	/* berkctl set, setconf, showconf */
 };
 
+/* What a node is made for; what it is shows in enum berk_role. */
+enum conf_role {
+	CONF_ROLE_AUTO,		/* whatever the group makes of it */
+	CONF_ROLE_MASTER,	/* master whenever it can be */
+	CONF_ROLE_SLAVE,	/* never master */
+};
+
 struct conf_peer {
 	char *text;		/* as it is written */
 	unsigned int line;
@@ -25,7 +32,14 @@ struct conf_peer {
 struct conf {
 	unsigned int seen;	/* one bit for each key of the table */
 	struct bnl_conf module;
-	enum berk_role role;
+	enum conf_role role;
+	bool eligible;
+	uint8_t priority;
+	enum node_quorum quorum;
+	enum node_merge merge;
+	enum node_mode mode;
+	bool reference;
+	double reference_limit_ppb;	/* per s */
 	int64_t interval_ns;
 	double probes;		/* per second and peer... */
 	unsigned int burst;	/* ...and per round, which follows from that */

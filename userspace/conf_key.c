@@ -3,8 +3,7 @@
 #include "conf.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,59 +11,6 @@
 #include "clock.h"
 
 #define NAME_MAX_LEN 64
-#define HEX_DIGITS "0123456789abcdefABCDEF"
-
-bool conf_parse_id(const char *text, uint64_t *id)
-{
-	size_t len = strlen(text);
-	bool prefixed = !strncasecmp(text, "0x", 2);
-	bool hex = prefixed || (len == 16 && strspn(text, HEX_DIGITS) == 16);
-	char *end;
-
-	if (prefixed)
-		text += 2;
-	if (!isxdigit((unsigned char)text[0]))
-		return false;
-	errno = 0;
-	*id = strtoull(text, &end, hex ? 16 : 10);
-	return !*end && !errno && *id;
-}
-
-uint64_t conf_cluster_id(const char *name)
-{
-	uint64_t hash = 0xcbf29ce484222325;	/* FNV-1a */
-
-	if (strlen(name) == 16 && strspn(name, HEX_DIGITS) == 16)
-		return strtoull(name, NULL, 16);
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
-	return hash;
-}
-
-bool conf_parse_duration(const char *text, int64_t *ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
-	size_t digits = strspn(text, "0123456789.");
-	char *end;
-	double value = strtod(text, &end);
-
-	/* strtod() alone takes "inf", signs and hexadecimal as well. */
-	if (!isdigit((unsigned char)text[0]) || end != text + digits)
-		return false;
-	end += strspn(end, " \t");
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].name))
-			continue;
-		if (value * units[i].ns > 1e18)
-			return false;
-		*ns = llround(value * units[i].ns);
-		return true;
-	}
-	return false;
-}
 
 static const char *duration(const char *value, int64_t min, int64_t max, int64_t *ns)
 {
@@ -101,15 +47,90 @@ static const char *number(const char *value, double min, double max, double *out
 	return *out >= min && *out <= max ? NULL : "out of range";
 }
 
+/*
+ * Which of the words that follow, up to NULL, value is; they are in the order of
+ * their enum. 0 and *wrong if it is none.
+ */
+static int choice(const char **wrong, const char *value, ...)
+{
+	const char *word;
+	va_list words;
+	int i = 0;
+
+	va_start(words, value);
+	while ((word = va_arg(words, const char *)) && strcmp(word, value))
+		i++;
+	va_end(words);
+	*wrong = word ? NULL : "no such choice";
+	return word ? i : 0;
+}
+
 static const char *parse_role(struct conf *conf, const char *value)
 {
-	if (!strcmp(value, "master"))
-		conf->role = BERK_ROLE_MASTER;
-	else if (!strcmp(value, "slave"))
-		conf->role = BERK_ROLE_SLAVE;
-	else
-		return "no such role";
-	return NULL;
+	const char *wrong;
+
+	conf->role = choice(&wrong, value, "auto", "master", "slave", NULL);
+	return wrong;
+}
+
+static const char *parse_eligible(struct conf *conf, const char *value)
+{
+	const char *wrong;
+
+	conf->eligible = choice(&wrong, value, "no", "yes", NULL);
+	return wrong;
+}
+
+static const char *parse_priority(struct conf *conf, const char *value)
+{
+	unsigned long priority;
+	const char *wrong = integer(value, 0, UINT8_MAX, &priority);
+
+	if (!wrong)
+		conf->priority = priority;
+	return wrong;
+}
+
+static const char *parse_quorum(struct conf *conf, const char *value)
+{
+	const char *wrong;
+
+	conf->quorum = choice(&wrong, value, "any", "majority", NULL);
+	return wrong;
+}
+
+static const char *parse_merge(struct conf *conf, const char *value)
+{
+	const char *wrong;
+
+	conf->merge = choice(&wrong, value, "slew", "step", NULL);
+	return wrong;
+}
+
+static const char *parse_mode(struct conf *conf, const char *value)
+{
+	const char *wrong;
+
+	conf->mode = choice(&wrong, value, "poll", "report", NULL);
+	return wrong;
+}
+
+static const char *parse_reference(struct conf *conf, const char *value)
+{
+	const char *wrong;
+
+	conf->reference = choice(&wrong, value, "no", "yes", NULL);
+	return wrong;
+}
+
+static const char *parse_reference_limit(struct conf *conf, const char *value)
+{
+	double ppm;
+	const char *wrong = number(value, 0.001, 100, &ppm);
+
+	if (!wrong)
+		conf->reference_limit_ppb = ppm * 1000;
+	return wrong;
 }
 
 static const char *parse_node_id(struct conf *conf, const char *value)
@@ -236,7 +257,15 @@ static const char *parse_drift_file(struct conf *conf, const char *value)
 
 /* berkd.conf(5) describes each of these in the same words. */
 const struct conf_key conf_keys[] = {
-	{ "role", CONF_BERKD, false, "master or slave", parse_role },
+	{ "role", CONF_BERKD, false, "auto, master or slave", parse_role },
+	{ "eligible", CONF_BERKD, false, "yes or no", parse_eligible },
+	{ "priority", CONF_BERKD, false, "0..255", parse_priority },
+	{ "quorum", CONF_BERKD, false, "any or majority", parse_quorum },
+	{ "merge", CONF_BERKD, false, "slew or step", parse_merge },
+	{ "mode", CONF_BERKD, false, "poll or report", parse_mode },
+	{ "reference", CONF_BERKD, false, "yes or no", parse_reference },
+	{ "reference_limit", CONF_BERKD, false, "0.001..100 (ppm per second)",
+	  parse_reference_limit },
 	{ "node_id", BOTH, false, "16 hexadecimal digits, 0x... or decimal, not 0", parse_node_id },
 	{ "cluster", BOTH, false, "a name of up to 64 characters", parse_cluster },
 	{ "peer", BOTH, true, "HOST, HOST:PORT, V6 or [V6]:PORT", parse_peer },

@@ -66,11 +66,40 @@ static void act_peer(struct drive *d, const union node_addr *addr)
 		node_peer_index(d->node, addr, index);
 }
 
+static void act_forget(struct drive *d, const union node_addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+	int err = bnl_peer_del(d->nl, addr);
+
+	if (err < 0 && err != -ENOENT)
+		log_msg(LOG_WARNING, "forgetting peer %s: %s", addr_format(addr, text),
+			bnl_error(d->nl));
+}
+
+/* A network that cannot be sent to (yet) is no failure, unless it is all there is. */
+static void send_near(struct drive *d, const struct node_send *send)
+{
+	bool sent = false;
+
+	near_list(&d->near, d->now.raw_ns);
+	for (size_t i = 0; i < d->near.n; i++)
+		sent |= bnl_send(d->nl, &d->near.group[i].addr, d->near.group[i].ifindex,
+				 send->payload, send->len) == 0;
+	if (!sent && !d->alone)
+		log_limited(&d->limits[DRIVE_NEAR], d->now.raw_ns, LOG_WARNING,
+			    "no local network can be sent to by multicast (%s): nodes find each "
+			    "other by peer lines only",
+			    d->near.n ? bnl_error(d->nl) : "no device is up that could");
+	d->alone = !sent;
+}
+
 static void act_send(struct drive *d, const struct node_send *send)
 {
 	char addr[ADDR_TEXT_MAX], what[ADDR_TEXT_MAX + 16];
 
-	if (bnl_send(d->nl, &send->addr, send->payload, send->len) < 0) {
+	if (send->addr.sa.sa_family == AF_UNSPEC) {
+		send_near(d, send);
+	} else if (bnl_send(d->nl, &send->addr, 0, send->payload, send->len) < 0) {
 		snprintf(what, sizeof(what), "sending to %s", addr_format(&send->addr, addr));
 		limited(d, DRIVE_SEND, what);
 	}
@@ -78,8 +107,11 @@ static void act_send(struct drive *d, const struct node_send *send)
 
 static void act_clock(struct drive *d, const struct node_clock *want)
 {
-	int err = clock_set(&d->clock, want, &d->freq_ppb);
+	int err;
 
+	if (d->reference)
+		return;
+	err = clock_set(&d->clock, want, &d->freq_ppb);
 	if (err < 0) {
 		log_limited(&d->limits[DRIVE_CLOCK], d->now.raw_ns, LOG_ERR,
 			    "the clock cannot be set: %s", strerror(-err));
@@ -114,6 +146,9 @@ static void act(struct drive *d, const struct node_action *action)
 	case NODE_ACT_PEER:
 		act_peer(d, &action->peer);
 		break;
+	case NODE_ACT_FORGET:
+		act_forget(d, &action->peer);
+		break;
 	case NODE_ACT_ROUND:
 		/* EBUSY: the last one is still under way. The node's timer goes on. */
 		err = bnl_round(d->nl, &action->round);
@@ -122,6 +157,11 @@ static void act(struct drive *d, const struct node_action *action)
 		break;
 	case NODE_ACT_SEND:
 		act_send(d, &action->send);
+		break;
+	case NODE_ACT_NOTE:
+		err = bnl_note(d->nl, &action->note);
+		if (err < 0 && err != -ENOENT)	/* forgotten meanwhile */
+			limited(d, DRIVE_NOTE, "noting what is thought of a peer");
 		break;
 	case NODE_ACT_CLOCK:
 		act_clock(d, &action->clock);

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "near.h"
 #include "nl.h"
 #include "node.h"
 
@@ -20,6 +21,8 @@ enum drive_complaint {
 	DRIVE_ROUND,
 	DRIVE_SAMPLES,
 	DRIVE_SEND,
+	DRIVE_NEAR,
+	DRIVE_NOTE,
 	DRIVE_PUBLISH,
 	DRIVE_OVERRUN,
 	DRIVE_N_COMPLAINTS,
@@ -28,6 +31,9 @@ enum drive_complaint {
 struct drive {
 	struct bnl *nl;
 	struct clock clock;
+	bool reference;		/* this clock is never touched */
+	struct near near;
+	bool alone;		/* nobody near could be sent to, the last time */
 	struct node *node;
 	struct node_now now;	/* of the event under way */
 	int64_t suspended_ns;	/* how long the machine was, as far as the node knows */

@@ -33,23 +33,18 @@
 #define clock_start fake_clock_start
 #define drift_start fake_drift_start
 #define drift_save fake_drift_save
-#define flock fake_flock
-#define open fake_open_file
-#define mkdir fake_mkdir
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#define lock_take fake_lock_take
 int berkd_main(int argc, char **argv);
 #include "berkd.c"
 #undef main
-#undef open
 
 static char heard[4000];
 static struct {
-	int open, conf_set, clock_start, flock;	/* what they answer */
+	int open, conf_set, clock_start;	/* what they answer */
+	bool locked;
 	int events_pipe[2];
 	struct node_conf conf;		/* the node's */
+	struct near near;		/* drive's, at the end */
 	double drift_ppb;		/* what the drift file says, if not 0 */
 	const char *rewrite;		/* the file's new text, at the first timer */
 	int timers;
@@ -108,7 +103,7 @@ int fake_drive_events(struct drive *d)
 /* The first asks for a reload, if there is one; the last for the end. */
 void fake_drive_timer(struct drive *d)
 {
-	(void)d;
+	fake.near = d->near;
 	if (fake.timers++ == 0 && fake.rewrite) {
 		write_conf(fake.rewrite);
 		raise(SIGHUP);
@@ -222,6 +217,7 @@ int fake_events_fd(const struct bnl *nl)
 
 int fake_clock_start(struct clock *clock, double *freq_ppb)
 {
+	hear("clock;");
 	snprintf(clock->note, sizeof(clock->note), "the kernel's PLL was on");
 	*freq_ppb = 1234;
 	return fake.clock_start;
@@ -229,7 +225,8 @@ int fake_clock_start(struct clock *clock, double *freq_ppb)
 
 bool fake_drift_start(struct drift *d, struct node_now now, double *freq_ppb, double *sigma_ppb)
 {
-	assert_string_equal(d->path, "/var/lib/berk/drift");
+	if (*d->path)	/* a reference has none */
+		assert_string_equal(d->path, "/var/lib/berk/drift");
 	assert_int_equal(d->node_id, 1);
 	assert_true(now.raw_ns > 0);
 	if (fake.drift_ppb == 0)
@@ -249,26 +246,10 @@ void fake_drift_save(struct drift *d, struct node_now now, const struct node_pub
 		hear("drift;");
 }
 
-int fake_flock(int fd, int operation)
+bool fake_lock_take(bool clock)
 {
-	(void)fd;
-	(void)operation;
-	errno = EWOULDBLOCK;
-	return fake.flock;
-}
-
-int fake_open_file(const char *name, int flags, ...)
-{
-	assert_string_equal(name, "/run/berk/berkd.pid");
-	assert_true(flags & O_CREAT);
-	return memfd_create("pid", MFD_CLOEXEC);
-}
-
-int fake_mkdir(const char *name, mode_t mode)
-{
-	(void)name;
-	(void)mode;
-	return 0;
+	hear(clock ? "lock all;" : "lock;");
+	return !fake.locked;
 }
 
 /* --- */
@@ -362,14 +343,52 @@ static void test_run_and_stop(void **state)
 	(void)state;
 	write_conf(MASTER "max_rate = 100\nburst = 4\n");
 	assert_int_equal(berkd("-c", path, NULL), 0);
-	assert_string_equal(heard, "conf port 5525;forget all;add 192.0.2.1:5525;"
+	assert_string_equal(heard, "lock all;conf port 5525;forget all;clock;add 192.0.2.1:5525;"
 			    "add 192.0.2.2:5525;start;drift;stop;free;close;");
-	assert_int_equal(fake.conf.role, BERK_ROLE_MASTER);
+	assert_true(fake.conf.eager && fake.conf.eligible && !fake.conf.reference);
+	assert_int_equal(fake.conf.priority, 255);
 	assert_int_equal(fake.conf.node_id, 1);
+	assert_int_equal(fake.near.conf.port, 5525);
 	assert_int_equal(fake.conf.burst, 4);
 	assert_true(fake.conf.max_rate_ppb == 100000);
 	assert_true(fake.conf.freq_ppb == 1234 && fake.conf.freq_sigma_ppb == 0);
 	assert_non_null(strstr(logged, "taking over the clock: the kernel's PLL was on"));
+}
+
+static void test_node_conf(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	write_conf("node_id = 1\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_true(fake.conf.eligible && !fake.conf.eager);
+	assert_int_equal(fake.conf.priority, 100);
+	assert_int_equal(fake.conf.quorum, NODE_QUORUM_ANY);
+	assert_int_equal(fake.conf.merge, NODE_MERGE_SLEW);
+	assert_int_equal(fake.conf.mode, NODE_MODE_POLL);
+	assert_true(fake.conf.reference_limit_ppb == 1000);
+	seed = fake.conf.seed;
+	write_conf("node_id = 1\nrole = slave\nquorum = majority\nmerge = step\nmode = report\n"
+		   "reference_limit = 2\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_true(!fake.conf.eligible && !fake.conf.eager);
+	assert_int_equal(fake.conf.quorum, NODE_QUORUM_MAJORITY);
+	assert_int_equal(fake.conf.merge, NODE_MERGE_STEP);
+	assert_int_equal(fake.conf.mode, NODE_MODE_REPORT);
+	assert_true(fake.conf.reference_limit_ppb == 2000);
+	assert_true(fake.conf.seed != seed);
+}
+
+/* Of a reference not even the present frequency is written again. */
+static void test_reference(void **state)
+{
+	(void)state;
+	write_conf("node_id = 1\nreference = yes\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_string_equal(heard, "lock;conf port 5525;forget all;start;drift;stop;free;close;");
+	assert_true(fake.conf.reference && fake.conf.freq_ppb == 0);
+	assert_null(strstr(logged, "taking over"));
 }
 
 /* The drift file's frequency goes before the kernel's, within max_rate, and through a reload. */
@@ -393,20 +412,22 @@ static void test_reload(void **state)
 {
 	(void)state;
 	write_conf(MASTER);
-	fake.rewrite = "role = master\nnode_id = 1\npeer = 192.0.2.2\npeer = 192.0.2.3\nport = 99\n"
+	fake.rewrite = "role = slave\nnode_id = 1\npeer = 192.0.2.2\npeer = 192.0.2.3\nport = 99\n"
 		       "peer = 192.0.2.4:5525\nburst = 5";
 	assert_int_equal(berkd("-c", path, NULL), 0);
 	assert_non_null(strstr(heard, "start;conf port 99;reconf;del 192.0.2.1:5525;"
 			       "forget 192.0.2.1:5525;del 192.0.2.2:5525;forget 192.0.2.2:5525;"
 			       "add 192.0.2.2:99;add 192.0.2.3:99;add 192.0.2.4:5525;drift;stop;"));
 	assert_int_equal(fake.conf.burst, 5);
+	assert_false(fake.conf.eligible);
+	assert_int_equal(fake.near.conf.port, 99);
 }
 
-/* A bad file, another role, a refusing module: nothing changes. */
+/* A bad file, another id, a clock that is a reference now: nothing changes. */
 static void test_reload_refused(void **state)
 {
-	static const char *const texts[] = { "role = master\nburst = 99\n", "",
-					     "role = slave\nnode_id = 1\n",
+	static const char *const texts[] = { "role = master\nburst = 99\n", "bogus",
+					     "reference = yes\nnode_id = 1\n",
 					     "role = master\nnode_id = 2\n" };
 
 	(void)state;
@@ -453,11 +474,10 @@ static void test_cannot_start(void **state)
 	assert_non_null(strstr(logged, "CAP_SYS_TIME"));
 
 	fake.clock_start = 0;
-	fake.flock = -1;
+	fake.locked = true;
 	heard[0] = '\0';
 	assert_int_equal(berkd("-c", path, NULL), 1);
-	assert_non_null(strstr(logged, "another berkd is running"));
-	assert_string_equal(heard, "close;");
+	assert_string_equal(heard, "lock all;close;");
 }
 
 static int remove_file(void **state)
@@ -472,6 +492,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_check, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_run_and_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_node_conf, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reference, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_refused, setup, teardown),

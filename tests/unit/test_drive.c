@@ -21,6 +21,9 @@
 #define node_clock_failed fake_clock_failed
 #define node_resumed fake_resumed
 #define bnl_peer_set fake_peer_set
+#define bnl_peer_del fake_peer_del
+#define bnl_note fake_note
+#define near_list fake_near_list
 #define bnl_round fake_round
 #define bnl_send fake_send
 #define bnl_publish fake_publish
@@ -137,12 +140,42 @@ int fake_round(struct bnl *nl, const struct node_round *round)
 	return answer;
 }
 
-int fake_send(struct bnl *nl, const union node_addr *addr, const void *payload, size_t len)
+int fake_peer_del(struct bnl *nl, const union node_addr *addr)
 {
 	(void)nl;
-	(void)addr;
-	hear("send %.*s;", (int)len, (const char *)payload);
+	hear("peer_del %u;", ntohs(addr->in.sin_port));
 	return answer;
+}
+
+int fake_note(struct bnl *nl, const struct node_note *what)
+{
+	(void)nl;
+	hear("note %u;", what->peer);
+	return answer;
+}
+
+static size_t networks;		/* whose groups are at port 10, 11... of device 20, 21... */
+static int deaf;		/* the device that takes nothing */
+
+void fake_near_list(struct near *near, int64_t now_ns)
+{
+	assert_true(now_ns >= 0);
+	near->n = networks;
+	for (size_t i = 0; i < networks; i++) {
+		near->group[i].addr.in = (struct sockaddr_in){
+			.sin_family = AF_INET, .sin_port = htons(10 + i),
+		};
+		near->group[i].ifindex = 20 + i;
+	}
+}
+
+int fake_send(struct bnl *nl, const union node_addr *addr, uint32_t ifindex, const void *payload,
+	      size_t len)
+{
+	(void)nl;
+	hear("send %.*s %u@%u;", (int)len, (const char *)payload, ntohs(addr->in.sin_port),
+	     ifindex);
+	return ifindex && (int)ifindex == deaf ? -EADDRNOTAVAIL : answer;
 }
 
 int fake_publish(struct bnl *nl, const struct node_publish *publish)
@@ -214,7 +247,8 @@ static FILE *real_stderr;
 static int setup(void **state)
 {
 	(void)state;
-	wanted = taken = nevents = answer = 0;
+	wanted = taken = nevents = answer = deaf = 0;
+	networks = 0;
 	heard[0] = '\0';
 	note = "";
 	raw_now = 1000;
@@ -252,7 +286,12 @@ static void want_one_of_each(void)
 {
 	want(NODE_ACT_PEER)->peer.in = (struct sockaddr_in){ .sin_family = AF_INET };
 	want(NODE_ACT_ROUND)->round.round = 3;
-	want(NODE_ACT_SEND)->send = (struct node_send){ .len = 2, .payload = "hi" };
+	want(NODE_ACT_FORGET)->peer.in = (struct sockaddr_in){ .sin_port = htons(7) };
+	want(NODE_ACT_SEND)->send = (struct node_send){
+		.addr.in = { .sin_family = AF_INET, .sin_port = htons(8) },
+		.len = 2, .payload = "hi",
+	};
+	want(NODE_ACT_NOTE)->note.peer = 4;
 	want(NODE_ACT_CLOCK)->clock = (struct node_clock){ .step_ns = -5, .freq_ppb = 7 };
 	want(NODE_ACT_PUBLISH)->publish.state = BERK_STATE_SYNCHRONISED;
 	want(NODE_ACT_LOG)->log = (struct node_log){ LOG_INFO, "100 % sure" };
@@ -265,7 +304,8 @@ static void test_actions(void **state)
 	(void)state;
 	want_one_of_each();
 	drive_act(&d);
-	assert_string_equal(heard, "peer_set;index 12;round 3;send hi;clock -5;publish 1;");
+	assert_string_equal(heard, "peer_set;index 12;round 3;peer_del 7;send hi 8@0;note 4;"
+			    "clock -5;publish 1;");
 	assert_string_equal(log_text(), "berkd: info: 100 % sure\n");
 	assert_true(d.freq_ppb == 7.5);
 }
@@ -282,13 +322,81 @@ static void test_failures(void **state)
 		want(NODE_ACT_SEND)->send.addr.in.sin_family = AF_INET;
 		want(NODE_ACT_ROUND);
 		want(NODE_ACT_PUBLISH);
+		want(NODE_ACT_NOTE);
 		drive_act(&d);
 	}
 	assert_string_equal(log_text(),
 		"berkd: warning: sending to 0.0.0.0: the reason\n"
 		"berkd: warning: starting a round: the reason\n"
-		"berkd: warning: publishing the state: the reason\n");
+		"berkd: warning: publishing the state: the reason\n"
+		"berkd: warning: noting what is thought of a peer: the reason\n");
 	assert_int_equal(d.limits[DRIVE_SEND].suppressed, 2);
+}
+
+/* A peer that the kernel does not know any more needs neither. */
+static void test_peer_gone(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	answer = -ENOENT;
+	want(NODE_ACT_FORGET);
+	want(NODE_ACT_NOTE);
+	drive_act(&d);
+	assert_string_equal(heard, "peer_del 0;note 0;");
+	assert_string_equal(log_text(), "");
+	answer = -EPERM;
+	want(NODE_ACT_FORGET)->peer.in.sin_family = AF_INET;
+	drive_act(&d);
+	assert_string_equal(log_text(),
+			    "berkd: warning: forgetting peer 0.0.0.0: the reason\n");
+}
+
+static void send_to_all(struct drive *d)
+{
+	heard[0] = '\0';
+	wanted = taken = 0;
+	want(NODE_ACT_SEND)->send = (struct node_send){ .len = 2, .payload = "hi" };
+	drive_act(d);
+}
+
+/* Silent as long as one network works; said once when none does. */
+static void test_everybody(void **state)
+{
+	struct drive d = { 0 };
+
+	(void)state;
+	networks = 3;
+	deaf = 21;
+	send_to_all(&d);
+	assert_string_equal(heard, "send hi 10@20;send hi 11@21;send hi 12@22;");
+	assert_string_equal(log_text(), "");
+	networks = 0;
+	send_to_all(&d);
+	d.now.raw_ns += 3600000000000;
+	send_to_all(&d);
+	assert_string_equal(log_text(), "berkd: warning: no local network can be sent to by "
+			    "multicast (no device is up that could): nodes find each other by "
+			    "peer lines only\n");
+	networks = 1;
+	send_to_all(&d);
+	d.now.raw_ns += 3600000000000;
+	deaf = 20;
+	send_to_all(&d);
+	assert_non_null(strstr(log_text(), "by multicast (the reason): "));
+}
+
+/* The clock of a reference is never touched. */
+static void test_reference(void **state)
+{
+	struct drive d = { .reference = true };
+
+	(void)state;
+	answer = -EPERM;
+	want(NODE_ACT_CLOCK)->clock = (struct node_clock){ .step_ns = -5, .freq_ppb = 7 };
+	drive_act(&d);
+	assert_string_equal(heard, "");
+	assert_string_equal(log_text(), "");
 }
 
 static void test_clock_refused(void **state)
@@ -442,6 +550,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_actions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peer_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_everybody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reference, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_busy_is_no_failure, setup, teardown),
