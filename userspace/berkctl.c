@@ -21,7 +21,8 @@ static const struct verb verbs[] = {
 	{ "status", ctl_status, "", "this node, its counters and its peers" },
 	{ "now", ctl_now, "", "the interval that contains the group's time; exit status 3 if "
 	  "not synchronised" },
-	{ "peers", ctl_peers, "", "the peers: replies, loss, offset and delay" },
+	{ "peers", ctl_peers, "", "the peers: what is thought of them and why, offset and delay" },
+	{ "watch", ctl_live, "", "status and peers, live; * marks the master" },
 	{ "samples", ctl_samples, " [--follow]", "all measured exchanges, tab-separated" },
 	{ "monitor", ctl_monitor, "", "what happens, as it happens" },
 	{ "set", ctl_set, " KEY VALUE...", "change the module's configuration; also: set peer "

@@ -28,16 +28,24 @@ bool ctl_open(struct ctl *ctl, unsigned int groups)
 	return !err;
 }
 
+bool ctl_read_status(struct ctl *ctl, struct bnl_status *status)
+{
+	int err = bnl_status(ctl->nl, status);
+
+	if (err) {
+		ctl_fail(ctl, err, "reading the status");
+		return false;
+	}
+	if (status->error_bound_ns == UINT64_MAX) {	/* then these mean nothing either */
+		status->offset_ns = INT64_MAX;
+		status->error_growth_ppb = UINT32_MAX;
+	}
+	return true;
+}
+
 bool ctl_open_status(struct ctl *ctl, struct bnl_status *status)
 {
-	int err;
-
-	if (!ctl_open(ctl, 0))
-		return false;
-	err = bnl_status(ctl->nl, status);
-	if (err)
-		ctl_fail(ctl, err, "reading the status");
-	return !err;
+	return ctl_open(ctl, 0) && ctl_read_status(ctl, status);
 }
 
 bool ctl_no_daemon(const struct bnl_status *status)

@@ -16,28 +16,6 @@
 #define BOLD "\033[1m"
 #define PLAIN "\033[0m"
 
-const char *out_state_name(unsigned int state)
-{
-	static const char *const names[] = {
-		[BERK_STATE_UNSYNCHRONISED] = "unsynchronised",
-		[BERK_STATE_SYNCHRONISED] = "synchronised",
-		[BERK_STATE_HOLDOVER] = "holdover",
-	};
-
-	return state < __BERK_STATE_MAX ? names[state] : "?";
-}
-
-const char *out_role_name(unsigned int role)
-{
-	static const char *const names[] = {
-		[BERK_ROLE_NONE] = "none",
-		[BERK_ROLE_SLAVE] = "slave",
-		[BERK_ROLE_MASTER] = "master",
-	};
-
-	return role < __BERK_ROLE_MAX ? names[role] : "?";
-}
-
 /* --- values */
 
 union value {
@@ -111,12 +89,16 @@ static bool is_unknown(const struct out_field *field, union value v)
 {
 	switch (field->type) {
 	case OUT_ID:	return !*v.u64;
+	case OUT_RANK:
+	case OUT_PEER:
+	case OUT_WHY:	return !*v.u32;
 	case OUT_NS:
 	case OUT_DELAY:
 	case OUT_UTC:	return *v.s64 == INT64_MAX;
 	case OUT_BOUND:
 	case OUT_AGE:	return *v.u64 == UINT64_MAX;
 	case OUT_GROWTH: return *v.u32 == UINT32_MAX;
+	case OUT_PPB:	return *v.s32 == INT32_MAX;
 	default:	return false;
 	}
 }
@@ -175,6 +157,7 @@ static void format_bare(char *buf, enum out_type type, union value v)
 		snprintf(buf, OUT_VALUE_MAX, "%u", *v.u16);
 		break;
 	case OUT_U32:
+	case OUT_RANK:
 	case OUT_GROWTH:
 		snprintf(buf, OUT_VALUE_MAX, "%u", *v.u32);
 		break;
@@ -210,6 +193,12 @@ static void format_bare(char *buf, enum out_type type, union value v)
 	case OUT_ROLE:
 		snprintf(buf, OUT_VALUE_MAX, "%s", out_role_name(*v.u32));
 		break;
+	case OUT_PEER:
+		snprintf(buf, OUT_VALUE_MAX, "%s", out_peer_state_name(*v.u32));
+		break;
+	case OUT_WHY:
+		snprintf(buf, OUT_VALUE_MAX, "%s", out_reason_name(*v.u32));
+		break;
 	}
 }
 
@@ -238,6 +227,7 @@ static struct json_object *json_value(const struct out_field *field, const void 
 	case OUT_U16:
 		return json_object_new_int(*v.u16);
 	case OUT_U32:
+	case OUT_RANK:
 	case OUT_GROWTH:
 		return json_object_new_int64(*v.u32);
 	case OUT_U64:
@@ -300,7 +290,7 @@ void out_record(FILE *file, const struct out_field *fields, const void *record, 
 static bool is_text(enum out_type type)
 {
 	return type == OUT_TEXT || type == OUT_ID || type == OUT_ADDR || type == OUT_DEVICE ||
-	       type == OUT_STATE || type == OUT_ROLE;
+	       type == OUT_STATE || type == OUT_ROLE || type == OUT_PEER || type == OUT_WHY;
 }
 
 static int column_width(const struct out_field *f, const void *records, size_t n, size_t size)

@@ -21,6 +21,7 @@ enum out_type {
 	OUT_ID,		/* uint64_t: 16 hexadecimal digits; 0 = none */
 	OUT_U16,	/* uint16_t */
 	OUT_U32,	/* uint32_t */
+	OUT_RANK,	/* uint32_t; 0 = none */
 	OUT_U64,	/* uint64_t */
 	OUT_S64,	/* int64_t */
 	OUT_NS,		/* int64_t ns, with sign; INT64_MAX = unknown */
@@ -29,12 +30,14 @@ enum out_type {
 	OUT_BOUND,	/* uint64_t ns, shown rounded up; UINT64_MAX = unknown */
 	OUT_GROWTH,	/* uint32_t ppb; UINT32_MAX = unknown */
 	OUT_AGE,	/* uint64_t ms; UINT64_MAX = never */
-	OUT_PPB,	/* int32_t, with sign */
+	OUT_PPB,	/* int32_t, with sign; INT32_MAX = unknown */
 	OUT_PERCENT,	/* double */
 	OUT_ADDR,	/* union node_addr; family 0 = any */
 	OUT_DEVICE,	/* uint32_t: ifindex; 0 = any */
 	OUT_STATE,	/* enum berk_state */
 	OUT_ROLE,	/* enum berk_role */
+	OUT_PEER,	/* enum berk_peer_state; 0 = unknown */
+	OUT_WHY,	/* enum berk_peer_reason; 0 = none */
 };
 
 struct out_field {
@@ -79,5 +82,7 @@ void out_json_print(FILE *file, struct json_object *json, bool pretty);
 /* "unsynchronised", "master"...; "?" for what this version does not know. */
 const char *out_state_name(unsigned int state);
 const char *out_role_name(unsigned int role);
+const char *out_peer_state_name(unsigned int state);
+const char *out_reason_name(unsigned int reason);
 
 #endif /* BERK_OUT_H */

@@ -9,21 +9,10 @@
 
 #include "fake_module.h"
 
+#include "ctl_peers.c"
 #include "ctl_show.c"
 
 static const struct ctl text, json = { .json = true };
-
-static void add_sample(uint32_t peer, uint32_t round, int64_t offset, int64_t delay, int flags)
-{
-	struct berk_sample *s = &module.samples[module.nsamples];
-
-	*s = (struct berk_sample){ .seq = module.nsamples++, .peer = peer, .round = round,
-				   .flags = flags };
-	s->t1.real_ns = 1000000;
-	s->t2.real_ns = s->t1.real_ns + delay / 2 + offset;
-	s->t3.real_ns = s->t2.real_ns + 77;
-	s->t4.real_ns = s->t3.real_ns + delay / 2 - offset;
-}
 
 static int setup(void **state)
 {
@@ -36,74 +25,7 @@ static int setup(void **state)
 	};
 	module.status.counters[BERK_CNT_REJECTED] = 7;
 	add_peer("192.0.2.1");
-	add_peer("192.0.2.2");
-	module.peers[0].flags = BERK_F_DRIVEN | BERK_F_SYNCED;
-	module.peers[0].age_ms = 5;
-	module.peers[0].node_id = 0xabc;
-	module.peers[0].probes = 200;
-	module.peers[0].replies = 150;
-	/* Of the newest round, the one of the least delay; none that saw a step. */
-	add_sample(1, 1, 9, 10, 0);
-	add_sample(1, 2, 500, 3000, 0);
-	add_sample(1, 2, -400, 2000, 0);
-	add_sample(1, 2, 600, 2600, 0);
-	add_sample(1, 2, 1, 1, BERK_SAMPLE_LOCAL_STEP);
-	add_sample(1, 3, 1, 1, BERK_SAMPLE_PEER_STEP);
-	add_sample(9, 3, 1, 1, 0);	/* a peer that is no more */
 	return 0;
-}
-
-static void test_peers(void **state)
-{
-	(void)state;
-	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
-	assert_string_equal(printed,
-		"address         node id           clock         probes  replies    loss   age"
-		"   offset    delay\n"
-		"192.0.2.1:5525  0000000000000abc  synchronised     200      150  25.0 %  5 ms"
-		"  -400 ns  2.00 us\n"
-		"192.0.2.2:5525  -                 silent             0        0   0.0 %     -"
-		"        -        -\n");
-	module.peers[0].flags = BERK_F_DRIVEN;
-	module.peers[1].age_ms = 1;
-	/* A peer may send any time as T2 and T3. */
-	module.nsamples = 1;
-	module.samples[0].t2.real_ns = INT64_MIN;
-	module.samples[0].t3.real_ns = INT64_MAX;
-	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
-	module.samples_err = -EPERM;
-	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
-	assert_non_null(strstr(printed, "  driven  "));
-	assert_non_null(strstr(printed, "  free  "));
-	assert_null(strstr(printed, "us\n"));
-	module.npeers = 0;
-	assert_int_equal(run_verb(ctl_peers, text, 0, NULL), CTL_OK);
-	assert_string_equal(printed, "no peers\n");
-	assert_int_equal(run_verb(ctl_peers, text, 1, NULL), CTL_USAGE);
-}
-
-static void test_peers_json(void **state)
-{
-	struct json_object *list, *peer;
-
-	(void)state;
-	assert_int_equal(run_verb(ctl_peers, json, 0, NULL), CTL_OK);
-	list = json_tokener_parse(printed);
-	assert_int_equal(json_object_array_length(list), 2);
-	peer = json_object_array_get_idx(list, 0);
-	assert_int_equal(json_object_get_int(json_object_object_get(peer, "offset_ns")), -400);
-	assert_int_equal(json_object_get_int(json_object_object_get(peer, "delay_ns")), 2000);
-	assert_string_equal(json_object_get_string(json_object_object_get(peer, "node_id")),
-			    "0000000000000abc");
-	peer = json_object_array_get_idx(list, 1);
-	assert_null(json_object_object_get(peer, "offset_ns"));
-	assert_null(json_object_object_get(peer, "age_ms"));
-	json_object_put(list);
-	module.npeers = 0;
-	assert_int_equal(run_verb(ctl_peers, json, 0, NULL), CTL_OK);
-	list = json_tokener_parse(printed);
-	assert_int_equal(json_object_array_length(list), 0);
-	json_object_put(list);
 }
 
 static void test_status(void **state)
@@ -116,6 +38,15 @@ static void test_status(void **state)
 	assert_non_null(strstr(printed, "\n\nrejected  7\n\naddress "));
 	assert_null(strstr(printed, "probes tx"));
 	assert_string_equal(complained, "");
+	module.status.role = BERK_ROLE_STANDBY;
+	module.status.master_id = 0xabc;
+	module.status.term = 77;
+	module.status.counters[BERK_CNT_FOREIGN] = 3;
+	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
+	assert_non_null(strstr(printed, "role          standby\n"));
+	assert_non_null(strstr(printed, "master id     0000000000000abc\nterm          77\n"));
+	assert_non_null(strstr(printed, "\nforeign   3\n"));
+	assert_non_null(strstr(complained, "another cluster"));
 	module.status.error_bound_ns = 1500;
 	assert_int_equal(run_verb(ctl_status, text, 0, NULL), CTL_OK);
 	assert_non_null(strstr(printed, "offset        +350 ns\nerror bound   +-1.50 us\n"
@@ -161,8 +92,6 @@ static void test_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_peers, setup, reset_module),
-		cmocka_unit_test_setup_teardown(test_peers_json, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_status, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_status_json, setup, reset_module),
 		cmocka_unit_test_setup_teardown(test_version, setup, reset_module),

@@ -270,6 +270,29 @@ static void test_json_unknown(void **state)
 	text = NULL;
 }
 
+/* Every value has a word of its own, short enough for its column; others have none. */
+static void test_words(void **state)
+{
+	static const struct {
+		const char *(*name)(unsigned int);
+		unsigned int n;
+	} tables[] = {
+		{ out_state_name, __BERK_STATE_MAX }, { out_role_name, __BERK_ROLE_MAX },
+		{ out_peer_state_name, __BERK_PEER_STATE_MAX }, { out_reason_name, __BERK_WHY_MAX },
+	};
+
+	(void)state;
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		assert_string_equal(tables[t].name(tables[t].n), "?");
+		for (unsigned int i = 0; i < tables[t].n; i++) {
+			assert_non_null(tables[t].name(i));
+			assert_true(strlen(tables[t].name(i)) < 32);
+			for (unsigned int j = 0; j < i; j++)
+				assert_string_not_equal(tables[t].name(i), tables[t].name(j));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_unknown),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests_name("out", tests, NULL, NULL);
