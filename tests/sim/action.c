@@ -62,6 +62,17 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 	}
 }
 
+/* Of two that are named it befalls the first, unless that is everybody. */
+static const struct set *befallen(const struct world *w, const struct action *a)
+{
+	const struct set *first = a->back ? &a->b : &a->a, *second = a->back ? &a->a : &a->b;
+
+	for (int i = 0; i < w->n; i++)
+		if (!set_has(first, i))
+			return first;
+	return a->type == DO_LINK ? second : first;
+}
+
 static void perform(struct world *w, const struct action *planned)
 {
 	struct action a = *planned;
@@ -69,7 +80,7 @@ static void perform(struct world *w, const struct action *planned)
 	a.a = world_resolve(w, &a.a);
 	a.b = world_resolve(w, &a.b);
 	if (a.fault)
-		watch_fault(w, a.back ? &a.b : &a.a);
+		watch_fault(w, befallen(w, &a));
 	if (a.type == DO_LINK) {
 		world_link(w, &(struct link_rule){ a.a, a.b, a.field, a.value });
 		return;

@@ -22,20 +22,22 @@ static const char *const unit_key[] = {
 struct options {
 	uint64_t seed;
 	double limit;		/* ns, INFINITY */
-	bool json, chatty;
+	bool json, text, chatty;
 	const char *csv, *plot, *extra;
 };
 
 static int usage(FILE *file, int code)
 {
-	fputs("Usage: sim [OPTION]... FILE.sim\n"
-	      "Runs a scenario in virtual time and prints what the clocks did.\n\n"
+	fputs("Usage: sim [OPTION]... FILE.sim | campaign\n"
+	      "Runs a scenario in virtual time and prints what the clocks did; or one that is\n"
+	      "made of random troubles, another one for every seed.\n\n"
 	      "  -s, --seed N       1 unless given; same seed, same bytes\n"
 	      "  -l, --limit TIME   at most so long, but until all of its events have passed\n"
 	      "  -x, --extra TEXT   more lines for the scenario, separated by semicolons\n"
 	      "  -j, --json         machine-readable\n"
 	      "  -c, --csv FILE     spread and offsets over time\n"
 	      "  -p, --plot FILE    a picture of them (PNG)\n"
+	      "  -t, --text         show the campaign's scenario and do nothing\n"
 	      "  -v, --verbose      what the nodes log, to stderr\n"
 	      "  -h, --help         this text\n", file);
 	return code;
@@ -106,7 +108,7 @@ static bool print_text(const struct scenario *s, const struct metrics *m, const 
 		printf("\n");
 	}
 	if (*metrics_note(m))
-		printf("  a bound was wrong: %s\n", metrics_note(m));
+		printf("  what must never happen: %s\n", metrics_note(m));
 	return ok;
 }
 
@@ -135,6 +137,17 @@ static int64_t last_event(const struct scenario *s, bool faults_only)
 	return last + (last ? 60 * SIM_S : 0);
 }
 
+static bool load_campaign(const struct options *o, struct scenario *s, char err[ERR_MAX])
+{
+	char *text = campaign_text(o->seed);
+	bool ok = scenario_parse(s, "campaign", text, err);
+
+	if (o->text)
+		fputs(text, stdout);
+	free(text);
+	return ok;
+}
+
 static bool load(const struct options *o, const char *path, struct scenario *s)
 {
 	char err[ERR_MAX], extra[1000];
@@ -144,7 +157,8 @@ static bool load(const struct options *o, const char *path, struct scenario *s)
 	snprintf(extra, sizeof(extra), "%s", o->extra ? o->extra : "");
 	for (char *p = extra; *p; p++)
 		*p = *p == ';' ? '\n' : *p;
-	if (!scenario_load(s, path, err) || !scenario_parse(s, "--extra", extra, err) ||
+	if (!(strcmp(path, "campaign") ? scenario_load(s, path, err) :
+					 load_campaign(o, s, err)) || !scenario_parse(s, "--extra", extra, err) ||
 	    !scenario_check(s, path, err)) {
 		fprintf(stderr, "%s\n", err);
 		return false;
@@ -184,6 +198,10 @@ static int run(const struct options *o, const char *path, const char *script_dir
 	name[strcspn(name, ".")] = '\0';
 	if (!load(o, path, &s))
 		return 2;
+	if (o->text) {
+		scenario_free(&s);
+		return 0;
+	}
 	if (o->csv && !(csv = fopen(o->csv, "w"))) {
 		perror(o->csv);
 		return 2;
@@ -219,6 +237,7 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "csv", required_argument, NULL, 'c' },
 		{ "plot", required_argument, NULL, 'p' },
+		{ "text", no_argument, NULL, 't' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
@@ -227,7 +246,7 @@ int main(int argc, char **argv)
 	char err[ERR_MAX], *end;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "s:l:x:jc:p:vh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "s:l:x:jc:p:tvh", options, NULL)) != -1) {
 		switch (opt) {
 		case 's':
 			o.seed = strtoull(optarg, &end, 10);
@@ -253,6 +272,9 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			o.plot = optarg;
+			break;
+		case 't':
+			o.text = true;
 			break;
 		case 'v':
 			o.chatty = true;

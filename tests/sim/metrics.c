@@ -205,8 +205,35 @@ static double get_masters(const struct metrics *m, double unused)
 
 	(void)unused;
 	for (int i = 0; i < m->s->n; i++)
-		masters += m->w->host[i].node && m->w->host[i].state.role == BERK_ROLE_MASTER;
+		masters += m->w->host[i].state.role == BERK_ROLE_MASTER &&
+			   host_state(m->w, &m->w->host[i]) == BERK_STATE_SYNCHRONISED;
 	return masters;
+}
+
+static double get_master(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return world_master(m->w);
+}
+
+static double get_synchronised(const struct metrics *m, double unused)
+{
+	int n = 0;
+
+	(void)unused;
+	for (int i = 0; i < m->s->n; i++)
+		n += host_state(m->w, &m->w->host[i]) == BERK_STATE_SYNCHRONISED;
+	return n;
+}
+
+static double get_said(const struct metrics *m, double unused)
+{
+	int n = 0;
+
+	(void)unused;
+	for (int i = 0; i < m->s->n; i++)
+		n += m->w->host[i].said;
+	return n;
 }
 
 static double get_breaches(const struct metrics *m, double what)
@@ -284,7 +311,10 @@ static const struct {
 	{ "rate_excess", METRIC_PPM, get_rate_excess, 0 },	/* beyond all crystals */
 	{ "failover", METRIC_S, get_failover, 0 },	/* to a new master's correction */
 	{ "changes", METRIC_COUNT, get_changes, 0 },	/* of the master, once settled */
-	{ "masters", METRIC_COUNT, get_masters, 0 },	/* at the end */
+	{ "masters", METRIC_COUNT, get_masters, 0 },	/* at the end, synchronised */
+	{ "master", METRIC_COUNT, get_master, 0 },	/* at the end; -1: none */
+	{ "synchronised", METRIC_COUNT, get_synchronised, 0 },	/* at the end */
+	{ "said", METRIC_COUNT, get_said, 0 },		/* lines that were listened for */
 	{ "terms", METRIC_COUNT, get_terms, 0 },	/* in which corrections were sent */
 	{ "claims", METRIC_COUNT, get_claims, 0 },	/* sent */
 	{ "named", METRIC_COUNT, get_named, 0 },	/* intervals until each liar is */

@@ -264,6 +264,7 @@ enum lie_kind {
 	LIE_OSCILLATE,		/* they swing by `size' */
 	LIE_TWOFACED,		/* they are ahead for some, behind for others, by `size' */
 	LIE_RANDOM,		/* anything within `size' */
+	LIE_DELAY,		/* what it sends is held up by `size' */
 	LIE_DEAF,		/* its daemon gets no control messages */
 	LIE_DRAG,		/* corrections for `to' drift by `size'... */
 	LIE_MISLEAD,		/* ...are wrong by `size' */
@@ -332,6 +333,7 @@ struct host {
 	int64_t backward;	/* ns: the longest of those that went back */
 	int logs;
 	char log_text[2000];	/* the first of them */
+	int said;		/* of them have the text that the scenario listens for */
 };
 
 enum breach {			/* of what must never happen */
@@ -533,6 +535,7 @@ struct scenario {
 	int64_t duration, settle;	/* ns */
 	struct node_conf conf;	/* interval and burst of it */
 	double probes;		/* per s and slave */
+	char listen[80];	/* for this in the logs; "": for nothing */
 	struct action *action;
 	size_t n_actions;
 	struct expect *expect;

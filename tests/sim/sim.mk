@@ -2,7 +2,7 @@
 # The simulator: the core in virtual time. Included by the Makefile.
 
 SIM := rng osc vclock link lie world module host watch parse statement scenario action hist \
-	groups rate metrics
+	groups rate metrics campaign
 SIM_OBJ := $(SIM:%=$(B)/sim/%.o)
 SEEDS := 20
 LIMIT :=
@@ -39,7 +39,12 @@ sim: $(B)/sim/sim ## scenarios in virtual time (SEEDS=20, LIMIT=10min shortens t
 	@tests/sim/run --sim $(B)/sim/sim --out $(B)/sim/results.json --seeds $(SEEDS) \
 		$(if $(LIMIT),--limit $(LIMIT)) $(SCENARIOS)
 
+sim-campaign: $(B)/sim/sim ## ten random minutes per seed, and what must never happen (SEEDS=500)
+	@tests/sim/run --sim $(B)/sim/sim --out $(B)/sim/campaign.json --seeds $(SEEDS) campaign
+
+sim-campaign: SEEDS := 500
+
 sim-ideal: $(B)/sim/ideal ## what an estimator that knows everything would reach, half a minute
 	@$(B)/sim/ideal
 
-.PHONY: sim sim-ideal
+.PHONY: sim sim-campaign sim-ideal

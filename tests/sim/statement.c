@@ -19,12 +19,10 @@ static const struct {
 	const char *name, *text;
 } profiles[] = {
 	/* "quiet" and "busy": kernel software stamps on a local network */
-	{ "J1", "nodes 5\n"
-		"osc * freq=11ppm,-17ppm,23ppm,-29ppm,35ppm walk=1ppb\n"
+	{ "J1", "osc * freq=11ppm,-17ppm,23ppm,-29ppm,35ppm walk=1ppb\n"
 		"offset * uniform:-100ms:100ms\n"
 		"link * * base=30us jitter=5us\n" },
-	{ "J2", "nodes 5\n"
-		"osc * freq=11ppm,-17ppm,23ppm,-29ppm,35ppm walk=1ppb\n"
+	{ "J2", "osc * freq=11ppm,-17ppm,23ppm,-29ppm,35ppm walk=1ppb\n"
 		"offset * uniform:-100ms:100ms\n"
 		"link * * base=30us jitter=20us spike=5%:0us:500us\n" },
 };
@@ -136,6 +134,7 @@ static bool parse_profile(struct line *l)
 
 		if (strcmp(profiles[i].name, l->word[1]))
 			continue;
+		l->s->n = l->s->n ? l->s->n : 5;
 		if (!scenario_parse(l->s, profiles[i].name, profiles[i].text, l->err))
 			return false;
 		if (n == 2)
@@ -145,6 +144,17 @@ static bool parse_profile(struct line *l)
 		return find(l, 0)->parse(l);
 	}
 	return wrong(l, "accepted: J1, J2");
+}
+
+/* The words as they are, with one space between them. */
+static bool parse_listen(struct line *l)
+{
+	size_t len = 0, size = sizeof(l->s->listen);
+
+	for (int i = 1; i < l->n && len < size; i++)
+		len += (size_t)snprintf(l->s->listen + len, size - len, "%s%s", i > 1 ? " " : "",
+					l->word[i]);
+	return (len && len < size) || wrong(l, "accepted: listen TEXT, at most %zu bytes", size - 1);
 }
 
 /* One action for each double; if the value differs, for each node. */
@@ -387,6 +397,7 @@ static const struct {
 	[LIE_OSCILLATE] = { "oscillate", "tt" },
 	[LIE_TWOFACED] = { "twofaced", "t" },
 	[LIE_RANDOM] = { "random", "t" },
+	[LIE_DELAY] = { "delay", "t" },
 	[LIE_DEAF] = { "deaf", "" },
 	[LIE_DRAG] = { "drag", "r" },
 	[LIE_MISLEAD] = { "mislead", "t" },
@@ -408,7 +419,7 @@ static bool parse_lie(struct line *l)
 	if (l->n < 3 || kind == LIE_KINDS)
 		return wrong(l, "accepted: lie NODES none | stuck | steps TIME TIME | jumps TIME TIME"
 			     " | drift RATE | oscillate TIME TIME | twofaced TIME | random TIME |"
-			     " deaf | drag RATE [NODES] | mislead TIME [NODES]");
+			     " delay TIME | deaf | drag RATE [NODES] | mislead TIME [NODES]");
 	n = 3 + (int)strlen(lies[kind].size);
 	if ((n > 3 && !number(l, 3, lies[kind].size[0] == 't' ? UNIT_TIME : UNIT_RATE, -1e16, 1e16,
 			      &size)) ||
@@ -491,6 +502,7 @@ static const struct statement statements[] = {
 	{ "settle", "TIME", 2, START, parse_settle, 0 },
 	{ "interval", "TIME", 2, START, parse_interval, 0 },
 	{ "probes", "PER-SECOND", 2, START, parse_probes, 0 },
+	{ "listen", "TEXT", WORDS_MAX, START, parse_listen, 0 },
 	{ "profile", "J1|J2 [OSC-KEY=...]", WORDS_MAX, START, parse_profile, 0 },
 	{ "osc", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_osc, 0 },
 	{ "offset", "NODES TIME", 3, START, parse_offset, 0 },

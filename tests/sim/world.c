@@ -159,6 +159,8 @@ void world_transmit(struct world *w, const struct packet *p, struct rng *r)
 	int64_t delay[2];
 	int copies = link_send(link, r, w->now, delay);
 
+	if (w->host[p->from].lie.kind == LIE_DELAY)
+		extra += llrint(w->host[p->from].lie.size);
 	w->packets++;
 	if (filtered(w, p, link))
 		return;
