@@ -74,6 +74,11 @@ static struct node_conf node_conf_of(const struct berkd *d, const struct conf *c
 	};
 }
 
+static struct near near_of(const struct conf *conf)
+{
+	return (struct near){ .port = conf->module.port, .only_ifindex = conf->module.ifindex };
+}
+
 static bool has_peer(const struct conf *conf, const union node_addr *addr)
 {
 	for (size_t i = 0; i < conf->npeers; i++)
@@ -130,7 +135,7 @@ static bool apply(struct berkd *d, struct conf *fresh)
 			bnl_error(d->drive.nl));
 		return false;
 	}
-	d->drive.near = (struct near){ .conf = fresh->module };
+	d->drive.near = near_of(fresh);
 	conf = node_conf_of(d, fresh);
 	node_reconf(d->drive.node, &conf);
 	del_peers(d, &d->conf, fresh);
@@ -240,7 +245,7 @@ static bool start_node(struct berkd *d)
 		log_msg(LOG_ERR, "getrandom: %s", strerror(errno));
 		return false;
 	}
-	d->drive.near.conf = d->conf.module;
+	d->drive.near = near_of(&d->conf);
 	drive_start(&d->drive);
 	start_frequency(d);
 	conf = node_conf_of(d, &d->conf);

@@ -6,24 +6,8 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "addr.h"
-
 #define GOOD_NS	2000000000	/* a new network may wait for that long */
 #define FIT	(IFF_UP | IFF_RUNNING | IFF_MULTICAST)
-
-/* An address that is bound is found on its network only. */
-static bool is_bound(const union node_addr *bind, const struct sockaddr *sa)
-{
-	const struct sockaddr_in6 *in6 = (const void *)sa;
-	const struct sockaddr_in *in = (const void *)sa;
-
-	if (bind->sa.sa_family == AF_INET && bind->in.sin_addr.s_addr != htonl(INADDR_ANY))
-		return sa->sa_family == AF_INET && in->sin_addr.s_addr == bind->in.sin_addr.s_addr;
-	if (bind->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&bind->in6.sin6_addr))
-		return sa->sa_family == AF_INET6 &&
-		       IN6_ARE_ADDR_EQUAL(&in6->sin6_addr, &bind->in6.sin6_addr);
-	return sa->sa_family == AF_INET || sa->sa_family == AF_INET6;
-}
 
 static void put(struct near *near, sa_family_t family, uint32_t ifindex)
 {
@@ -38,7 +22,7 @@ static void put(struct near *near, sa_family_t family, uint32_t ifindex)
 	memset(g, 0, sizeof(*g));
 	g->ifindex = ifindex;
 	g->addr.sa.sa_family = family;
-	g->addr.in.sin_port = htons(near->conf.port);	/* sin6_port is in the same place */
+	g->addr.in.sin_port = htons(near->port);	/* sin6_port is in the same place */
 	if (family == AF_INET) {
 		g->addr.in.sin_addr.s_addr = htonl(BERK_MCAST_IN4);
 	} else {
@@ -56,13 +40,13 @@ void near_list(struct near *near, int64_t now_ns)
 		return;
 	near->n = 0;
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		sa_family_t family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
 		uint32_t ifindex = if_nametoindex(i->ifa_name);
 
-		if (i->ifa_addr && ifindex && (i->ifa_flags & FIT) == FIT &&
-		    !(i->ifa_flags & IFF_LOOPBACK) &&
-		    (!near->conf.ifindex || near->conf.ifindex == ifindex) &&
-		    is_bound(&near->conf.bind, i->ifa_addr))
-			put(near, i->ifa_addr->sa_family, ifindex);
+		if ((family == AF_INET || family == AF_INET6) && ifindex &&
+		    (i->ifa_flags & FIT) == FIT && !(i->ifa_flags & IFF_LOOPBACK) &&
+		    (!near->only_ifindex || near->only_ifindex == ifindex))
+			put(near, family, ifindex);
 	}
 	freeifaddrs(list);
 	near->good_until_ns = now_ns + GOOD_NS;

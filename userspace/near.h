@@ -8,7 +8,7 @@
 #ifndef BERK_NEAR_H
 #define BERK_NEAR_H
 
-#include "nl.h"
+#include "node.h"
 
 #define NEAR_MAX 64	/* groups; whoever has more networks sends to the first */
 
@@ -18,10 +18,11 @@ struct near_group {
 };
 
 struct near {
-	struct bnl_conf conf;	/* where it may send; set by the caller */
+	uint16_t port;		/* set by the caller... */
+	uint32_t only_ifindex;	/* ...0 = every device */
 	size_t n;
 	struct near_group group[NEAR_MAX];
-	int64_t good_until_ns;	/* 0 at first, and for a new conf */
+	int64_t good_until_ns;	/* 0 at first */
 };
 
 /*

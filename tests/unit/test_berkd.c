@@ -348,7 +348,7 @@ static void test_run_and_stop(void **state)
 	assert_true(fake.conf.eager && fake.conf.eligible && !fake.conf.reference);
 	assert_int_equal(fake.conf.priority, 255);
 	assert_int_equal(fake.conf.node_id, 1);
-	assert_int_equal(fake.near.conf.port, 5525);
+	assert_int_equal(fake.near.port, 5525);
 	assert_int_equal(fake.conf.burst, 4);
 	assert_true(fake.conf.max_rate_ppb == 100000);
 	assert_true(fake.conf.freq_ppb == 1234 && fake.conf.freq_sigma_ppb == 0);
@@ -420,7 +420,7 @@ static void test_reload(void **state)
 			       "add 192.0.2.2:99;add 192.0.2.3:99;add 192.0.2.4:5525;drift;stop;"));
 	assert_int_equal(fake.conf.burst, 5);
 	assert_false(fake.conf.eligible);
-	assert_int_equal(fake.near.conf.port, 99);
+	assert_int_equal(fake.near.port, 99);
 }
 
 /* A bad file, another id, a clock that is a reference now: nothing changes. */

@@ -13,6 +13,8 @@
 #define if_nametoindex fake_nametoindex
 #include "near.c"
 
+#include "addr.h"
+
 static struct ifaddrs list[200];
 static union node_addr addrs[200];
 static char names[200][16];
@@ -103,7 +105,7 @@ static const char *listing(struct near *near)
 
 static void test_all(void **state)
 {
-	struct near near = { .conf = { .port = 99 } };
+	struct near near = { .port = 99 };
 
 	(void)state;
 	assert_string_equal(listing(&near), "2 224.0.0.155:99;2 [ff12::5525]:99;"
@@ -113,31 +115,12 @@ static void test_all(void **state)
 
 static void test_device(void **state)
 {
-	struct near near = { .conf = { .port = 99, .ifindex = 7 } };
+	struct near near = { .port = 99, .only_ifindex = 7 };
 
 	(void)state;
 	assert_string_equal(listing(&near), "7 [ff12::5525]:99;");
-	near = (struct near){ .conf = { .port = 99, .ifindex = 1 } };
+	near = (struct near){ .port = 99, .only_ifindex = 1 };
 	assert_string_equal(listing(&near), "");
-}
-
-static void test_bind(void **state)
-{
-	static const char *const cases[][2] = {
-		{ "0.0.0.0", "2 224.0.0.155:99;2 [ff12::5525]:99;7 [ff12::5525]:99;" },
-		{ "::", "2 224.0.0.155:99;2 [ff12::5525]:99;7 [ff12::5525]:99;" },
-		{ "192.0.2.9", "2 224.0.0.155:99;" },
-		{ "192.0.2.2", "" },
-		{ "2001:db8::1", "2 [ff12::5525]:99;" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct near near = { .conf = { .port = 99 } };
-
-		assert_null(addr_parse_host(cases[i][0], &near.conf.bind));
-		assert_string_equal(listing(&near), cases[i][1]);
-	}
 }
 
 static void test_how_often(void **state)
@@ -175,7 +158,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_all, setup),
 		cmocka_unit_test_setup(test_device, setup),
-		cmocka_unit_test_setup(test_bind, setup),
 		cmocka_unit_test_setup(test_how_often, setup),
 		cmocka_unit_test_setup(test_many, setup),
 	};
