@@ -107,6 +107,7 @@ MAN = $(DESTDIR)/usr/share/man
 UNITDIR = $(DESTDIR)/lib/systemd/system
 MODDIR = $(DESTDIR)/lib/modules/$(KREL)/extra
 MANPAGES := $(notdir $(wildcard userspace/man/*.[58]))
+UNITS := $(notdir $(wildcard userspace/systemd/*.service))
 
 install: all install-userspace ## everything, for the running kernel (DESTDIR=, KDIR=)
 	install -D -m 644 $(B)/module/$(KREL)/berk.ko $(MODDIR)/berk.ko
@@ -116,13 +117,13 @@ install-userspace: userspace
 	install -D -t $(SBIN) $(B)/berkd $(B)/berkctl
 	for m in $(MANPAGES); do \
 		install -D -m 644 userspace/man/$$m $(MAN)/man$${m##*.}/$$m || exit 1; done
-	install -D -m 644 -t $(UNITDIR) userspace/systemd/berkd.service
+	install -D -m 644 -t $(UNITDIR) $(UNITS:%=userspace/systemd/%)
 	install -D -m 644 -t $(DESTDIR)/etc/berk userspace/berkd.conf.example
 	test -e $(DESTDIR)/etc/berk/berkd.conf || \
 		install -m 600 userspace/berkd.conf.example $(DESTDIR)/etc/berk/berkd.conf
 
 uninstall: ## remove what install put there, but not /etc/berk/berkd.conf
-	rm -f $(MODDIR)/berk.ko $(SBIN)/berkd $(SBIN)/berkctl $(UNITDIR)/berkd.service
+	rm -f $(MODDIR)/berk.ko $(SBIN)/berkd $(SBIN)/berkctl $(UNITS:%=$(UNITDIR)/%)
 	rm -f $(foreach m,$(MANPAGES),$(MAN)/man$(patsubst .%,%,$(suffix $m))/$m)
 	rm -f $(DESTDIR)/etc/berk/berkd.conf.example
 	$(if $(DESTDIR),,depmod $(KREL))
