@@ -21,6 +21,8 @@
 #define SEEK_MANY	8	/* hellos at that pace */
 #define VOTE		50000000LL	/* ns until a claim is repeated */
 #define TRIES		3
+#define HANDOVER	10000000LL	/* ns: until all have heard that the master resigns */
+#define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
 #define LEAP		0xffff	/* terms; a mask */
 #define DISTRUST	600	/* intervals */
 #define SIZE_HOLDS	120	/* intervals: a group that has shrunk for so long is smaller */
@@ -177,8 +179,8 @@ static void win(struct node *node, struct node_now now)
 	e->master_id = 0;
 	e->foreign_logged = e->minority_logged = false;
 	enter(node, now, LEADING, INT64_MAX);
-	e->hello_next = now.raw_ns + follow_interval(node);
-	hello_all(node, MSG_ANNOUNCE);
+	e->rival_id = 0;
+	e->hello_next = now.raw_ns;
 	master_begin(node, now);
 }
 
@@ -227,6 +229,8 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 			count(node, now);
 		return;
 	}
+	if (e->resigned && h->master_id == node->follow.master_id)
+		return;		/* it has not heard yet */
 	if (h->term >= e->claimed) {	/* ours was too low */
 		if (h->term - e->claimed < TERM_LEAP)
 			e->promised = h->term;
@@ -278,7 +282,7 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 		     const struct msg_correct *c)
 {
 	struct elect *e = &node->elect;
-	int64_t interval = follow_interval(node), patience = interval * 3 / 2;
+	int64_t interval = follow_interval(node), patience = interval * 3 / 2 + SLACK;
 
 	note_size(node, now, c->members);
 	if (e->stance == LEADING)
@@ -342,8 +346,8 @@ void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
 	if (e->stance != FOLLOWING || from_id != node->follow.master_id || e->resigned)
 		return;
 	e->resigned = true;
-	e->due = now.raw_ns + (e->rank ? (e->rank - 1) * interval / 2 :
-			       3 * interval / 2 + chance(node, interval));
+	e->due = now.raw_ns + HANDOVER + (e->rank ? (e->rank - 1) * interval / 2 :
+					  3 * interval / 2 + chance(node, interval));
 	if (successor_id == node->conf.node_id || !successor_id)
 		return;
 	e->due += interval;
@@ -391,6 +395,58 @@ void elect_distrust(struct node *node, struct node_now now, uint64_t master_id)
 	seek(node, now, (e->rank ? e->rank : 4) * interval / 4 + chance(node, interval / 4));
 }
 
+/* --- leading */
+
+/* Of two groups that meet, the larger one stays as it is. */
+static bool ours_is_larger(const struct node *node)
+{
+	const struct elect *e = &node->elect;
+	uint32_t size = node->master.outnumbered ? 0 : node->master.followers;
+
+	if (size != e->rival_size)
+		return size > e->rival_size;
+	if (node->term != e->rival_term)
+		return node->term > e->rival_term;
+	return node->conf.node_id < e->rival_id;
+}
+
+static void decide(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+	bool stay = ours_is_larger(node);
+
+	if (!e->foreign_logged)
+		node_say(node, now.raw_ns, LOG_NOTICE,
+			 "there is another master, %016" PRIx64 " with %" PRIu32 " clocks: %s",
+			 e->rival_id, e->rival_size, stay ? "its group joins this one" :
+			 "this group joins its");
+	e->foreign_logged = stay;
+	if (!stay) {
+		elect_yield(node, now, e->rival_id, &e->rival_addr);
+	} else {
+		if (e->rival_term >= node->term)
+			elect_raise_term(node, e->rival_term);
+		if (e->rival_addr.sa.sa_family != AF_UNSPEC) {
+			peer_meet(node, now, e->rival_id, &e->rival_addr);
+			hello_send(node, &e->rival_addr, MSG_ANNOUNCE, 0);
+		}
+	}
+	e->rival_id = 0;
+}
+
+void elect_round(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+	int64_t interval = follow_interval(node);
+
+	if (e->rival_id && now.raw_ns - e->rival_raw >= interval / 4)
+		decide(node, now);
+	if (e->stance != LEADING || now.raw_ns < e->hello_next)
+		return;
+	hello_send(node, &(union node_addr){ 0 }, MSG_ANNOUNCE, 0);
+	e->hello_next = now.raw_ns + interval * 9 / 10;
+}
+
 /* --- time */
 
 static void on_seeking(struct node *node, struct node_now now)
@@ -435,11 +491,6 @@ void elect_timer(struct node *node, struct node_now now)
 			on_claiming(node, now);
 	} else if (e->stance == FOLLOWING) {
 		on_following(node, now);
-	} else if (now.raw_ns >= e->hello_next) {
-		hello_send(node, &(union node_addr){ 0 }, MSG_ANNOUNCE, 0);
-		e->hello_next += follow_interval(node);
-		if (e->hello_next <= now.raw_ns)
-			e->hello_next = now.raw_ns + follow_interval(node);
 	}
 }
 
@@ -450,7 +501,7 @@ int64_t elect_next(const struct node *node)
 	if (e->twice)
 		return e->twice_raw + TWICE * follow_interval(node);
 	if (e->stance == LEADING)
-		return e->hello_next;
+		return INT64_MAX;
 	if (e->stance == SEEKING && e->hello_next < e->due)
 		return e->hello_next;
 	return e->due;

@@ -395,7 +395,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 	if (from_id == node->conf.node_id || node->elect.twice)
 		return;
 	status = judge(node, now, from_id, c);
-	if (status == MSG_APPLIED && !check_correction(node, now, c))
+	if (status == MSG_APPLIED && !check_correction(node, now, from_id, c))
 		status = MSG_REFUSED;
 	if (status == MSG_APPLIED) {
 		if (node->elect.stance == LEADING)
@@ -403,7 +403,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 		follow_apply(node, now, from_id, c);
 		f->master_addr = *from;
 		elect_corrected(node, now, from, c);
-		check_applied(node, c);
+		check_applied(node, now);
 		for (unsigned int i = 0; i < c->n_told; i++)
 			meet(node, now, from, &c->told[i]);
 		follow_publish(node, now);

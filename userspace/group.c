@@ -206,8 +206,9 @@ static bool promote(struct standing *s, const struct ensemble_member *member, bo
 		    double tol, double expected, bool strict)
 {
 	double distance = fabs(member->offset_ns - expected);
-	bool near = distance <= ensemble_half_width(member, tol);
-	bool arrived = !strict || distance <= ensemble_half_width(member, ADMIT);
+	bool was_false = s->state == BERK_PEER_FALSETICKER;
+	bool arrived = (!strict && !was_false) || distance <= ensemble_half_width(member, ADMIT);
+	bool near = arrived || (!was_false && distance <= ensemble_half_width(member, tol));
 
 	if (s->state != BERK_PEER_CANDIDATE && s->state != BERK_PEER_FALSETICKER)
 		return false;

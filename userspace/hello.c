@@ -54,7 +54,7 @@ void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t clai
 	};
 	if (leads) {
 		h->master_id = node->conf.node_id;
-		h->size = node->master.have_group ? (uint32_t)node->master.ensemble.used : 0;
+		h->size = node->master.followers;
 	} else if (e->stance == FOLLOWING) {
 		h->master_id = f->master_id;
 		h->size = f->last.members;
@@ -80,51 +80,40 @@ static union node_addr scoped(const union node_addr *addr, const union node_addr
 	return a;
 }
 
-/* Of two groups that meet, the larger one stays as it is. */
-static bool ours_is_larger(const struct node *node, const struct msg_hello *h)
-{
-	const struct master *m = &node->master;
-	uint32_t size = m->have_group && !m->outnumbered ? (uint32_t)m->ensemble.used : 0;
-
-	if (size != h->size)
-		return size > h->size;
-	if (node->term != h->term)
-		return node->term > h->term;
-	return node->conf.node_id < h->master_id;
-}
-
-static void say_two(struct node *node, struct node_now now, uint64_t master_id, bool stay)
-{
-	struct elect *e = &node->elect;
-
-	if (!e->foreign_logged)
-		node_say(node, now.raw_ns, LOG_NOTICE,
-			 "there is another master, %016" PRIx64 ": %s", master_id,
-			 stay ? "its group is smaller and joins this one" :
-				"its group is larger or newer, this one joins it");
-	e->foreign_logged = stay;
-}
-
-/* We lead, and h is of a node that is in the group of another. */
+/*
+ * We lead, and h is of a node that is in the group of another. Which one is larger
+ * shows at the end of a round: a master that stood still may have lost its own. What
+ * the other master says itself counts more than what others say of it.
+ */
 static void meet_group(struct node *node, struct node_now now, const union node_addr *from,
 		       const struct msg_hello *h)
 {
 	union node_addr addr = h->master ? *from : scoped(&h->master_addr, from);
-	bool stay = ours_is_larger(node, h);
+	struct elect *e = &node->elect;
 
-	if (elect_distrusts(node, now, h->master_id))
+	if (elect_distrusts(node, now, h->master_id) ||
+	    (e->rival_id == h->master_id && h->term < e->rival_term))
 		return;
-	say_two(node, now, h->master_id, stay);
-	if (!stay) {
-		elect_yield(node, now, h->master_id, &addr);
+	if (!h->master && e->rival_id == h->master_id && h->term == e->rival_term)
 		return;
-	}
-	if (h->term >= node->term)
-		elect_raise_term(node, h->term);
-	if (addr.sa.sa_family != AF_UNSPEC) {
-		peer_meet(node, now, h->master_id, &addr);
-		hello_send(node, &addr, MSG_ANNOUNCE, 0);
-	}
+	e->rival_id = h->master_id;
+	e->rival_addr = addr;
+	e->rival_size = h->size;
+	e->rival_term = h->term;
+	e->rival_raw = now.raw_ns;
+}
+
+/* Nodes that have not heard of our election yet still name the master before us. */
+static bool of_other_group(const struct node *node, const struct msg_hello *h)
+{
+	return (h->kind == MSG_ANNOUNCE || h->kind == MSG_ASK) && h->master_id &&
+	       h->master_id != node->conf.node_id &&
+	       (h->master || h->term != node->master.term_before);
+}
+
+static bool is_vote(enum msg_hello_kind kind)
+{
+	return kind == MSG_GRANT || kind == MSG_DENY;
 }
 
 /* We lead: everybody that is heard belongs to us, or to somebody else. */
@@ -134,11 +123,10 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	struct peer *peer;
 	bool stranger;
 
-	if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_RESIGN) {
+	if (of_other_group(node, h))
 		meet_group(node, now, from, h);
-		if (node->elect.stance != LEADING)
-			return;
-	}
+	else if (h->term > node->term && !is_vote(h->kind) && h->kind != MSG_CLAIM)
+		elect_raise_term(node, h->term);	/* it could not follow us */
 	peer = peer_by_id(node, from_id);
 	stranger = !peer || !peer->instance || peer->missed >= MISSED;
 	peer = peer_meet(node, now, from_id, from);
@@ -152,6 +140,8 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	peer->priority = h->priority;
 	peer->reports = h->report;
 	peer->reference = h->reference;
+	if (!h->master_id)
+		peer->given = h->term;	/* it follows nobody */
 	if (stranger)
 		master_hurry(node, now);
 }
@@ -195,11 +185,6 @@ static void same_id(struct node *node, struct node_now now, const union node_add
 	} else if (we_stay && h->kind != MSG_ANNOUNCE) {
 		hello_send(node, from, MSG_ANNOUNCE, 0);
 	}
-}
-
-static bool is_vote(enum msg_hello_kind kind)
-{
-	return kind == MSG_GRANT || kind == MSG_DENY;
 }
 
 void hello_heard(struct node *node, struct node_now now, const union node_addr *from,

@@ -80,8 +80,10 @@ void master_end(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 
-	m->have_group = false;
+	m->have_group = m->have_own = false;
+	m->followers = 0;
 	for (size_t i = 0; i < m->n; i++) {
+		m->peer[i]->answered = m->peer[i]->restarted = false;
 		m->peer[i]->send = false;
 		m->peer[i]->witness = false;
 	}
@@ -268,6 +270,10 @@ void master_finish(struct node *node, struct node_now now)
 	present = members_take_stock(node, now);
 	paused = members_check_restarts(node, now);
 	say_alone(node, now, m->n && !present);
+	m->followers = m->have_group ? (uint32_t)present + 1 : 0;
+	elect_round(node, now);
+	if (node->elect.stance != LEADING)
+		return;
 	if (quorate(node, now, present) && (present || m->have_group)) {
 		group_fill(node);
 		if (m->have_group && !paused)

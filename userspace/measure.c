@@ -7,12 +7,15 @@
  * when its time comes; other slaves probe two witnesses, even less often. Whoever
  * reports probes the master, and in between its witnesses.
  */
+#include <math.h>
+
 #include "node_priv.h"
 
 #define SPACING_MAX	20000000LL	/* ns between probes of one peer */
-#define REPLY_TIME	(SECOND / 2)	/* ns after the last probe */
-#define CHECK_TIME	(SECOND / 5)	/* likewise, where nothing is urgent */
-#define RECENT		2	/* intervals: an older sample is no sign of life */
+#define REPLY_MAX	(SECOND / 2)	/* ns to wait for answers... */
+#define REPLY_MIN	(SECOND / 20)	/* ...when all are known to be near */
+#define REPLY_DELAYS	4	/* times the longest round trip */
+#define RECENT		2	/* periods */
 #define STANDBY_EVERY	2	/* intervals */
 #define WITNESS_EVERY	4	/* intervals */
 
@@ -75,6 +78,25 @@ static void choose(struct node *node)
 	}
 }
 
+/* Whoever does not answer must not hold up the corrections of the others for long. */
+static int64_t reply_time(const struct node *node)
+{
+	const struct master *m = &node->master;
+	double longest = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+
+		if (!peer->probed || peer->missed >= MISSED)
+			continue;
+		if (!peer->track.ready)
+			return REPLY_MAX;
+		longest = fmax(longest, peer->track.delay_ns + peer->track.window.spread_u +
+					peer->track.window.spread_v);
+	}
+	return llrint(fmin(REPLY_MIN + REPLY_DELAYS * longest, REPLY_MAX));
+}
+
 static void start_round(struct node *node, struct node_now now, int64_t length)
 {
 	struct measure *me = &node->measure;
@@ -83,7 +105,7 @@ static void start_round(struct node *node, struct node_now now, int64_t length)
 	int64_t spacing = length / (4 * (int64_t)burst), deadline;
 
 	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
-	deadline = spacing * burst + (full ? REPLY_TIME : CHECK_TIME);
+	deadline = spacing * burst + reply_time(node);
 	if (deadline > length * 3 / 4)
 		deadline = length * 3 / 4;
 	me->in_round = true;
@@ -171,13 +193,23 @@ void measure_round_done(struct node *node, struct node_now now, uint32_t round)
 		finish(node, now);
 }
 
+/*
+ * ns: an older sample is no sign of life. It comes with the next reply, so of single
+ * probes it is as old as a period.
+ */
+static int64_t recent(const struct node *node)
+{
+	return RECENT * follow_interval(node) *
+	       (node->elect.stance == LEADING ? 1 : check_every(node));
+}
+
 static void take(struct node *node, struct node_now now, struct peer *peer,
 		 const struct berk_sample *sample)
 {
 	enum track_verdict verdict = track_sample(&peer->track, sample);
 
 	/* those that an earlier life of this daemon left in the module teach the rate */
-	if (sample->t4.raw_ns < now.raw_ns - RECENT * follow_interval(node))
+	if (sample->t4.raw_ns < now.raw_ns - recent(node))
 		return;
 	if (verdict == TRACK_DROPPED) {
 		peer->dropped++;

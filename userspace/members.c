@@ -12,6 +12,7 @@
 #define STANDBYS	3
 #define TOLD_MANY	64	/* members: from here on the standby is told of them faster */
 #define WITNESSES	2
+#define YOUNG		4	/* intervals */
 #define NOTES		32	/* peers noted in a round, beside those that changed */
 
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why)
@@ -42,20 +43,25 @@ static void missed(struct node *node, struct node_now now, struct peer *peer)
 		 peer_text(peer, text));
 }
 
-/* It is synchronised, but not in a term that this group has ever had. */
-static bool foreign(const struct node *node, const struct peer *peer)
+/*
+ * It is synchronised, but not in a term of ours. In the beginning our own members
+ * are still in that of the master before us.
+ */
+static bool foreign(const struct node *node, struct node_now now, const struct peer *peer)
 {
 	const struct master *m = &node->master;
+	bool young = now.raw_ns - node->elect.since < YOUNG * follow_interval(node);
 
 	return peer->flags & BERK_F_SYNCED && peer->term != node->term &&
-	       peer->term != peer->given && peer->term != m->term_before && m->have_group;
+	       peer->term != peer->given && !(young && peer->term == m->term_before) &&
+	       m->have_group;
 }
 
 static void note_term(struct node *node, struct node_now now, struct peer *peer)
 {
 	char text[PEER_TEXT];
 
-	if (!foreign(node, peer)) {
+	if (!foreign(node, now, peer)) {
 		if (peer->standing.state == BERK_PEER_FOREIGN)
 			standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
 		return;

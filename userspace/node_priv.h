@@ -113,6 +113,12 @@ struct elect {
 	int64_t heard_raw;
 	bool mute_logged;
 
+	/* Another master, or one that somebody follows; 0 = none */
+	uint64_t rival_id;
+	union node_addr rival_addr;
+	uint32_t rival_size, rival_term;
+	int64_t rival_raw;
+
 	uint64_t distrusted;	/* a master that lied... */
 	int64_t distrusted_until;	/* ...and is not believed until then */
 	int64_t size_raw;	/* when it was that large */
@@ -122,13 +128,15 @@ struct elect {
 	bool twice_logged, foreign_logged, minority_logged;
 };
 
-/* What a slave makes of its master's corrections. */
+/* What a slave makes of its master's corrections; see check.c */
 struct check {
 	bool anchored;
-	int64_t raw;		/* up to then */
-	double excess_ns;	/* of the group's time over what the crystals make of it, leaking */
-	double rate_ppb;	/* of the group's time against the crystals seen */
-	int64_t since;		/* anchored */
+	int64_t since;		/* that */
+	int64_t raw, real;	/* a point of the line, up to which it was followed */
+	uint64_t ids;		/* of the witnesses... */
+	double rate_ppb;	/* ...and the mean of their crystals, seen from ours */
+	double own_ppb, all_ppb;	/* its course, by this crystal and by the witnesses' */
+	double own_ns, all_ns;	/* its departure from that lately */
 	unsigned int wrong;	/* corrections in a row */
 };
 
@@ -183,6 +191,7 @@ struct master {
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */
+	uint32_t followers;	/* in the last round, this node included; 0: no group */
 	bool outnumbered;	/* quorum: corrects nothing */
 	uint32_t term_before;	/* that our members may still be in */
 
@@ -265,6 +274,8 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 		     const struct msg_correct *c);
 /* True if a master that this node follows is at work. */
 bool elect_master_alive(const struct node *node, struct node_now now);
+/* Leading, at the end of a round: now it is known who is still with us. */
+void elect_round(struct node *node, struct node_now now);
 /* Of how many nodes a majority is needed. */
 size_t elect_whole(const struct node *node);
 /* Leading in too old a term. */
@@ -321,9 +332,10 @@ double follow_bound(const struct node *node, struct node_now now);
 
 /* check.c: slaves check their master */
 /* False: that cannot be. */
-bool check_correction(struct node *node, struct node_now now, const struct msg_correct *c);
+bool check_correction(struct node *node, struct node_now now, uint64_t from_id,
+		      const struct msg_correct *c);
 /* After it was applied. */
-void check_applied(struct node *node, const struct msg_correct *c);
+void check_applied(struct node *node, struct node_now now);
 void check_restart(struct node *node);
 
 /* members.c */
