@@ -33,7 +33,7 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 		host_step(w, h, llrint(a->value));
 		break;
 	case DO_FREQ:
-		h->touched = w->now;
+		h->jumped = w->now;
 		osc_freq_step(&h->clock.osc, w->now, a->value);
 		break;
 	case DO_TEMP:

@@ -5,7 +5,8 @@
  * A group's time is the mean of its members' clocks: of those that say they are
  * synchronised; if there is none, of those in holdover. Left out are those that
  * are not healthy, and those that are still on their way to the others, which
- * shows in a bound much wider than the median.
+ * shows in a bound much wider than the median. If there are references among
+ * them, the group's time is theirs.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -84,9 +85,9 @@ static bool is_member(const struct groups *g, struct world *w, int i, int group,
 /* Marks the settled ones. NAN: there are none. */
 static double time_of(struct groups *g, struct world *w, int group, enum berk_state state)
 {
-	double sum = 0, median;
+	double sum[2] = { 0 }, median;
 	size_t members = 0;
-	int n = 0;
+	int n[2] = { 0 };
 
 	for (int i = 0; i < g->n; i++)
 		if (is_member(g, w, i, group, state))
@@ -97,11 +98,13 @@ static double time_of(struct groups *g, struct world *w, int group, enum berk_st
 	median = g->sorted[(members - 1) / 2];
 	for (int i = 0; i < g->n; i++)
 		if (is_member(g, w, i, group, state) && g->bound[i] <= ON_ITS_WAY * median) {
+			bool reference = w->host[i].node_conf.reference;
+
 			g->settled[i] = state == BERK_STATE_SYNCHRONISED;
-			sum += g->offset[i];
-			n++;
+			sum[reference] += g->offset[i];
+			n[reference]++;
 		}
-	return sum / n;
+	return n[1] ? sum[1] / n[1] : sum[0] / n[0];
 }
 
 void groups_look(struct groups *g, struct world *w)

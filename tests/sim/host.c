@@ -21,7 +21,7 @@ void host_init(struct world *w, int id, const struct osc_conf *osc, double offse
 	h->id = id;
 	h->up = true;
 	h->hit = INT64_MAX;
-	h->touched = h->lied = h->named = h->ended = h->readmitted = -1;
+	h->touched = h->jumped = h->lied = h->named = h->ended = h->readmitted = -1;
 	h->conf = (struct host_conf){ .quantum = 1, .reading = 50, .answer = 20e3, .wake = 50e3 };
 	h->wish = (struct wish){ .node_id = 0x100 + id, .reference_limit = 1000 };
 	h->node_conf = (struct node_conf){

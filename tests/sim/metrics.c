@@ -130,7 +130,8 @@ static double get_steps(const struct metrics *m, double unused)
 
 	(void)unused;
 	for (int i = 0; i < m->s->n; i++)
-		steps += m->w->host[i].steps;
+		if (m->w->host[i].lied < 0)
+			steps += m->w->host[i].steps;
 	return steps;
 }
 
@@ -480,7 +481,7 @@ static void look_at_bound(struct metrics *m, int i, double group)
 {
 	double error = fabs(m->offset[i] - group), bound = m->g->bound[i];
 
-	if (bound == INFINITY)
+	if (bound == INFINITY || world_lately(m->w, m->w->host[i].ended))
 		return;
 	m->bounds++;
 	m->true_bounds += error <= bound;

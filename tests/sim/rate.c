@@ -3,8 +3,8 @@
  * rate: how fast the groups run, in windows of 10 s
  *
  * The rate of a group is that of the mean of its clocks that were settled at both
- * ends of the window. No group is to run faster than the fastest healthy crystal
- * or slower than the slowest, whoever is still in it.
+ * ends of the window. No group is to run faster than the fastest crystal or
+ * slower than the slowest, whoever is still in it; those that jumped do not count.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static void range(const struct rate *r, struct world *w, double *low, double *hi
 	for (int i = 0; i < w->n; i++) {
 		double ppb = (osc_phase(&w->host[i].clock.osc, w->now) - r->crystal[i]) / seconds;
 
-		if (!world_healthy(w, &w->host[i]))
+		if (world_lately(w, w->host[i].jumped))
 			continue;
 		*low = fmin(*low, ppb);
 		*high = fmax(*high, ppb);

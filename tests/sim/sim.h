@@ -325,9 +325,11 @@ struct host {
 
 	/* For those who look; times -1: never */
 	int64_t hit;		/* by the first fault; INT64_MAX: not yet */
-	int64_t touched;	/* somebody last did something to its clock */
+	int64_t touched;	/* somebody last did something to its clock... */
+	int64_t jumped;		/* ...its crystal jumped */
 	int64_t lied, named, ended, readmitted;	/* lying; what the master thought of it */
 	struct node_publish accepted;	/* the last that told of a new correction */
+	uint32_t claimed;	/* last, in a CLAIM */
 	bool was_synced;	/* since it started */
 	int steps;		/* after that, by the daemon */
 	int64_t backward;	/* ns: the longest of those that went back */
@@ -351,7 +353,7 @@ struct watch {
 		int host, cluster;
 	} *term;		/* who sent corrections in it */
 	size_t n_terms;
-	uint64_t claims;
+	uint64_t claims;	/* of one node to one term */
 	int breaches[BREACHES];
 	char first[200];	/* of them */
 	int accused;		/* healthy nodes that a master took for faulty */
@@ -416,6 +418,8 @@ struct set world_resolve(struct world *w, const struct set *set);
 int world_master(const struct world *w);
 /* Neither a liar nor hit by a fault, nor is its clock just being put right. */
 bool world_healthy(const struct world *w, const struct host *h);
+/* That was a moment ago, or is to come; -1: never. */
+bool world_lately(const struct world *w, int64_t when);
 void *world_alloc(void *old, size_t n, size_t size);
 
 /* --- lie.c */
@@ -426,7 +430,7 @@ void lie_stamp(struct world *w, struct host *h, int peer, struct berk_stamp *at)
 void lie_correct(struct world *w, const struct host *h, int to, struct msg_correct *c);
 
 /* --- watch.c: what happens, event by event */
-void watch_send(struct world *w, const struct host *h, const struct msg *msg);
+void watch_send(struct world *w, struct host *h, const struct msg *msg);
 void watch_publish(struct world *w, struct host *h);
 void watch_note(struct world *w, const struct host *h, struct host *peer,
 		const struct node_note *note);

@@ -14,11 +14,15 @@
 
 #define ILL_FOR (30 * SIM_S)	/* after something was done to a clock */
 
+bool world_lately(const struct world *w, int64_t when)
+{
+	return when >= 0 && w->now - when <= ILL_FOR;
+}
+
 bool world_healthy(const struct world *w, const struct host *h)
 {
-	return h->lie.kind == LIE_NONE && h->hit > w->now &&
-	       (h->touched < 0 || w->now - h->touched > ILL_FOR) &&
-	       (h->ended < 0 || w->now - h->ended > ILL_FOR);
+	return h->lie.kind == LIE_NONE && h->hit > w->now && !world_lately(w, h->touched) &&
+	       !world_lately(w, h->jumped) && !world_lately(w, h->ended);
 }
 
 void watch_breach(struct world *w, enum breach what, const struct host *h, const char *fmt, ...)
@@ -123,11 +127,14 @@ static void watch_term(struct world *w, const struct host *h, uint32_t term)
 	s->term[s->n_terms++].cluster = cluster;
 }
 
-void watch_send(struct world *w, const struct host *h, const struct msg *msg)
+void watch_send(struct world *w, struct host *h, const struct msg *msg)
 {
 	if (msg->type == MSG_CORRECT)
 		watch_term(w, h, msg->correct.term);
-	w->watch.claims += msg->type == MSG_HELLO && msg->hello.kind == MSG_CLAIM;
+	if (msg->type != MSG_HELLO || msg->hello.kind != MSG_CLAIM)
+		return;
+	w->watch.claims += msg->hello.claimed != h->claimed;
+	h->claimed = msg->hello.claimed;
 }
 
 static void watch_failover(struct world *w, const struct host *h, int master)
