@@ -105,6 +105,20 @@ static double at_fault(const struct node *node, struct node_now now, const struc
 	       k->own_ns : 0;
 }
 
+/* Back onto the course that the line had before the master led it astray. */
+static void revert(struct node *node, struct node_now now)
+{
+	struct servo *s = &node->servo;
+	struct check *k = &node->check;
+	int64_t real = servo_line(s, now.raw_ns) - llrint(k->own_ns);
+
+	if (now.raw_ns - k->since < SETTLED * SECOND)
+		return;
+	servo_set_line(s, now.raw_ns, real, k->own_ppb, true, s->interval_ns, false);
+	k->raw = now.raw_ns;
+	k->real = real;
+}
+
 bool check_correction(struct node *node, struct node_now now, uint64_t from_id,
 		      const struct msg_correct *c)
 {
@@ -131,7 +145,8 @@ bool check_correction(struct node *node, struct node_now now, uint64_t from_id,
 	node_say(node, now.raw_ns, LOG_ERR, "master %016" PRIx64 " moves the group by %+.1f us, which"
 		 " neither this clock nor %zu others can confirm: not followed any more",
 		 from_id, by * 1e-3, n);
-	check_restart(node);
+	revert(node, now);
+	k->own_ns = k->all_ns = 0;
 	elect_distrust(node, now, from_id);
 	return false;
 }
