@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -190,6 +191,31 @@ bool addr_from_bytes(union node_addr *addr, const void *bytes, size_t len)
 	}
 	*addr = out;
 	return true;
+}
+
+static bool is_host(const union node_addr *addr, const struct sockaddr *host)
+{
+	const struct sockaddr_in6 *in6 = (const void *)host;
+	const struct sockaddr_in *in = (const void *)host;
+
+	if (!host || host->sa_family != addr->sa.sa_family)
+		return false;
+	if (host->sa_family == AF_INET)
+		return in->sin_addr.s_addr == addr->in.sin_addr.s_addr;
+	return host->sa_family == AF_INET6 && in6->sin6_scope_id == addr->in6.sin6_scope_id &&
+	       IN6_ARE_ADDR_EQUAL(&in6->sin6_addr, &addr->in6.sin6_addr);
+}
+
+bool addr_is_own(const union node_addr *addr)
+{
+	struct ifaddrs *list, *i;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (i = list; i && !is_host(addr, i->ifa_addr); i = i->ifa_next)
+		;
+	freeifaddrs(list);
+	return i;
 }
 
 size_t addr_len(const union node_addr *addr)

@@ -31,6 +31,9 @@ bool addr_from_bytes(union node_addr *addr, const void *bytes, size_t len);
 /* How many bytes of it the kernel wants. */
 size_t addr_len(const union node_addr *addr);
 
+/* Is it an address of this machine, as far as the network namespace goes? */
+bool addr_is_own(const union node_addr *addr);
+
 bool addr_equal(const union node_addr *a, const union node_addr *b);
 
 /* With its port, unless that is 0: what addr_parse_*() accept. Returns buf. */

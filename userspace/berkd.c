@@ -52,6 +52,31 @@ static void on_conf_error(void *arg, const char *text)
 	log_msg(LOG_ERR, "%s", text);
 }
 
+/* So that all nodes may have the same file: whoever is in it itself is no peer. */
+static void drop_own(struct conf *conf)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->npeers; i++) {
+		struct conf_peer peer = conf->peers[i];
+
+		if (peer.addr.in.sin_port == htons(conf->module.port) && addr_is_own(&peer.addr))
+			free(peer.text);
+		else
+			conf->peers[n++] = peer;
+	}
+	conf->npeers = n;
+}
+
+/* False: said why in the log. *conf is to be freed in any case. */
+static bool load(struct conf *conf, const char *path, const struct conf *known)
+{
+	if (conf_load(conf, path, CONF_BERKD, known, on_conf_error, NULL))
+		return false;
+	drop_own(conf);
+	return true;
+}
+
 static struct node_conf node_conf_of(const struct berkd *d, const struct conf *conf)
 {
 	return (struct node_conf){
@@ -122,7 +147,7 @@ static bool apply(struct berkd *d, struct conf *fresh)
 {
 	struct node_conf conf;
 
-	if (conf_load(fresh, d->conf_path, CONF_BERKD, &d->conf, on_conf_error, NULL))
+	if (!load(fresh, d->conf_path, &d->conf))
 		return false;
 	if (fresh->reference != d->conf.reference ||
 	    fresh->module.node_id != d->conf.module.node_id) {
@@ -422,7 +447,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage(stderr, 2);
-	if (conf_load(&d.conf, d.conf_path, CONF_BERKD, NULL, on_conf_error, NULL))
+	if (!load(&d.conf, d.conf_path, NULL))
 		code = 1;
 	else if (check)
 		code = printf("%s: good\n", d.conf_path) < 0;

@@ -155,6 +155,19 @@ static void test_bytes(void **state)
 	assert_false(addr_from_bytes(&addr, &in, sizeof(in)));
 }
 
+static void test_own(void **state)
+{
+	union node_addr addr;
+
+	(void)state;
+	assert_null(addr_parse_peer("127.0.0.1", 5525, &addr));
+	assert_true(addr_is_own(&addr));
+	assert_null(addr_parse_peer("240.0.0.77", 5525, &addr));	/* nobody's */
+	assert_false(addr_is_own(&addr));
+	assert_null(addr_parse_peer("100::77", 5525, &addr));
+	assert_false(addr_is_own(&addr));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_rubbish),
 		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_own),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

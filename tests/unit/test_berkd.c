@@ -34,6 +34,7 @@
 #define drift_start fake_drift_start
 #define drift_save fake_drift_save
 #define lock_take fake_lock_take
+#define addr_is_own fake_is_own
 int berkd_main(int argc, char **argv);
 #include "berkd.c"
 #undef main
@@ -246,6 +247,11 @@ void fake_drift_save(struct drift *d, struct node_now now, const struct node_pub
 		hear("drift;");
 }
 
+bool fake_is_own(const union node_addr *addr)
+{
+	return addr->in.sin_addr.s_addr == htonl(0xc0000209);
+}
+
 bool fake_lock_take(bool clock)
 {
 	hear(clock ? "lock all;" : "lock;");
@@ -380,6 +386,15 @@ static void test_node_conf(void **state)
 	assert_true(fake.conf.seed != seed);
 }
 
+/* A node may be among its own peers; but not at another port. */
+static void test_own_peer(void **state)
+{
+	(void)state;
+	write_conf("node_id = 1\npeer = 192.0.2.9\npeer = 192.0.2.1\npeer = 192.0.2.9:99\n");
+	assert_int_equal(berkd("-c", path, NULL), 0);
+	assert_non_null(strstr(heard, "clock;add 192.0.2.1:5525;add 192.0.2.9:99;start;"));
+}
+
 /* Of a reference not even the present frequency is written again. */
 static void test_reference(void **state)
 {
@@ -493,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_check, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_run_and_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_node_conf, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reference, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
