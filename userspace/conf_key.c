@@ -3,7 +3,6 @@
 #include "conf.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,28 +47,28 @@ static const char *number(const char *value, double min, double max, double *out
 }
 
 /*
- * Which of the words that follow, up to NULL, value is; they are in the order of
- * their enum. 0 and *wrong if it is none.
+ * Which of the words value is; they are in the order of their enum. 0 and *wrong if
+ * it is none.
  */
-static int choice(const char **wrong, const char *value, ...)
+static int choice(const char **wrong, const char *value, const char *words)
 {
-	const char *word;
-	va_list words;
-	int i = 0;
+	for (int i = 0; *words; i++) {
+		size_t len = strcspn(words, " ");
 
-	va_start(words, value);
-	while ((word = va_arg(words, const char *)) && strcmp(word, value))
-		i++;
-	va_end(words);
-	*wrong = word ? NULL : "no such choice";
-	return word ? i : 0;
+		*wrong = NULL;
+		if (len == strlen(value) && !strncmp(words, value, len))
+			return i;
+		words += len + (words[len] == ' ');
+	}
+	*wrong = "no such choice";
+	return 0;
 }
 
 static const char *parse_role(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->role = choice(&wrong, value, "auto", "master", "slave", NULL);
+	conf->role = choice(&wrong, value, "auto master slave");
 	return wrong;
 }
 
@@ -77,7 +76,7 @@ static const char *parse_eligible(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->eligible = choice(&wrong, value, "no", "yes", NULL);
+	conf->eligible = choice(&wrong, value, "no yes");
 	return wrong;
 }
 
@@ -95,7 +94,7 @@ static const char *parse_quorum(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->quorum = choice(&wrong, value, "any", "majority", NULL);
+	conf->quorum = choice(&wrong, value, "any majority");
 	return wrong;
 }
 
@@ -103,7 +102,7 @@ static const char *parse_merge(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->merge = choice(&wrong, value, "slew", "step", NULL);
+	conf->merge = choice(&wrong, value, "slew step");
 	return wrong;
 }
 
@@ -111,7 +110,7 @@ static const char *parse_mode(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->mode = choice(&wrong, value, "poll", "report", NULL);
+	conf->mode = choice(&wrong, value, "poll report");
 	return wrong;
 }
 
@@ -119,7 +118,7 @@ static const char *parse_reference(struct conf *conf, const char *value)
 {
 	const char *wrong;
 
-	conf->reference = choice(&wrong, value, "no", "yes", NULL);
+	conf->reference = choice(&wrong, value, "no yes");
 	return wrong;
 }
 

@@ -95,8 +95,8 @@ static int decode_correct(struct msg_correct *c, const unsigned char *p, size_t 
 	int64_t freq, rate_sigma, interval_us;
 	uint16_t flags;
 
-	if (len < CORRECT_LEN || p[77] > MSG_TOLD || len != CORRECT_LEN + (size_t)p[77] * TOLD_LEN ||
-	    get16(p + 78))
+	if (len < CORRECT_LEN || p[77] > MSG_TOLD || get16(p + 78) ||
+	    len != CORRECT_LEN + (size_t)p[77] * TOLD_LEN)
 		return -EBADMSG;
 	flags = get16(p + 2);
 	freq = (int64_t)get64(p + 40);
