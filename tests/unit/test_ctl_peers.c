@@ -154,7 +154,8 @@ static void test_noted_json(void **state)
 	}
 	assert_string_equal(json_object_get_string(json_object_object_get(peer, "state")),
 			    "falseticker");
-	assert_string_equal(json_object_get_string(json_object_object_get(peer, "reason")), "steps");
+	assert_string_equal(json_object_get_string(json_object_object_get(peer, "reason")),
+			    "steps");
 	assert_int_equal(json_object_get_int(json_object_object_get(peer, "rank")), 1);
 	assert_int_equal(json_object_get_int(json_object_object_get(peer, "offset_ns")), 12345);
 	assert_int_equal(json_object_get_int(json_object_object_get(peer, "sigma_ns")), 678);
@@ -162,7 +163,8 @@ static void test_noted_json(void **state)
 	assert_int_equal(json_object_get_int(json_object_object_get(peer, "freq_ppb")), -4321);
 	assert_int_equal(json_object_get_int(json_object_object_get(peer, "probes")), 200);
 	peer = json_object_array_get_idx(list, 1);
-	assert_string_equal(json_object_get_string(json_object_object_get(peer, "state")), "silent");
+	assert_string_equal(json_object_get_string(json_object_object_get(peer, "state")),
+			    "silent");
 	assert_null(json_object_object_get(peer, "reason"));
 	assert_null(json_object_object_get(peer, "rank"));
 	assert_null(json_object_object_get(peer, "offset_ns"));
