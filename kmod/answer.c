@@ -4,8 +4,9 @@
  * the answer, and with it the driver's transmit stamp of the answer before.
  *
  * Anyone may ask: the queue and the table of askers have a fixed size, and an
- * answer is as long as the probe. A probe doubled on its way is answered once:
- * under one nonce there is one T3.
+ * answer is as long as the probe. A probe doubled on its way is answered once,
+ * however late its copy comes, as long as its asker waits for an answer: under
+ * one nonce there is one T3.
  */
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -53,40 +54,64 @@ bool berk_answer_waiting(struct berk_answers *answers)
 	return !kfifo_is_empty(&answers->fifo);
 }
 
-/* Is this a copy of the probe that was answered before? */
-static bool doubled(const struct berk_asker *before, const struct berk_answer *answer)
+/*
+ * The place of this asker in the table. Two askers in one place take it from
+ * each other, which costs them exact stamps and no more: the hash is keyed, so
+ * nobody can choose whom to push out.
+ */
+static struct berk_asker *place_of(struct berk_answers *answers, const struct berk_ends *ends)
 {
-	return before->nonce == answer->nonce &&
-	       !memcmp(&before->ends, &answer->ends, sizeof(answer->ends));
+	u32 place = siphash(ends, sizeof(*ends), &answers->key) % BERK_ASKERS;
+	struct berk_asker *asker = &answers->asker[place];
+
+	lockdep_assert_held(&answers->lock);
+	if (memcmp(&asker->ends, ends, sizeof(*ends))) {
+		memset(asker, 0, sizeof(*asker));
+		asker->ends = *ends;
+	}
+	return asker;
 }
 
 /*
- * Takes the next answer, and from the asker's place in the table what is known
- * of the one before; the place now belongs to this answer, unless it already
- * did. Two askers in one place take it from each other, which costs them exact
- * stamps and no more: the hash is keyed, so nobody can choose whom to push out.
+ * Is this a copy of a probe that was answered before? The answer belongs to the
+ * nonce, not to the sequence alone: an asker that started anew begins with
+ * sequence 0 again and is to be answered at once.
  */
-static bool take(struct berk_answers *answers, struct berk_answer *answer,
-		 struct berk_asker *before, u32 *place)
+static bool doubled(struct berk_asker *asker, const struct berk_answer *answer)
+{
+	u32 *answered = &asker->answered[answer->seq % BERK_BURST_MAX];
+	bool copy = *answered == (u32)answer->nonce;
+
+	*answered = answer->nonce;
+	return copy;
+}
+
+/*
+ * Takes the next answer, and puts into @msg what is known of the one before to
+ * the same asker. Return: -ENOENT if none waits, -EALREADY for a copy, otherwise
+ * the asker's place.
+ */
+static int take(struct berk_answers *answers, struct berk_answer *answer, struct berk_msg *msg)
 {
 	struct berk_asker *asker;
 	unsigned long flags;
-	bool got;
+	int ret = -ENOENT;
 
 	spin_lock_irqsave(&answers->lock, flags);
-	got = kfifo_get(&answers->fifo, answer);
-	if (got) {
-		*place = siphash(&answer->ends, sizeof(answer->ends), &answers->key) % BERK_ASKERS;
-		asker = &answers->asker[*place];
-		*before = *asker;
-		if (!doubled(before, answer)) {
-			asker->ends = answer->ends;
-			asker->nonce = answer->nonce;
-			asker->t3.src = BERK_STAMP_NONE;
-		}
-	}
+	if (!kfifo_get(&answers->fifo, answer))
+		goto unlock;
+	asker = place_of(answers, &answer->ends);
+	ret = -EALREADY;
+	if (doubled(asker, answer))
+		goto unlock;
+	msg->reply.prev_nonce = asker->nonce;
+	msg->reply.prev_t3 = asker->t3;
+	asker->nonce = answer->nonce;
+	asker->t3.src = BERK_STAMP_NONE;
+	ret = asker - answers->asker;
+unlock:
 	spin_unlock_irqrestore(&answers->lock, flags);
-	return got;
+	return ret;
 }
 
 /*
@@ -97,22 +122,17 @@ bool berk_answer_next(struct berk_net *bn)
 {
 	struct berk_msg msg = { .type = BERK_WIRE_T_REPLY };
 	struct berk_answer answer;
-	struct berk_asker before;
-	u32 place;
+	int place = take(&bn->answers, &answer, &msg);
 
-	if (!take(&bn->answers, &answer, &before, &place))
+	if (place == -ENOENT)
 		return false;
-	if (doubled(&before, &answer)) {
+	if (place < 0) {
 		berk_count(bn, BERK_CNT_REJECTED);
 		return true;
 	}
-	if (before.nonce && !memcmp(&before.ends, &answer.ends, sizeof(answer.ends))) {
-		if (before.t3.src != BERK_STAMP_NONE) {
-			msg.reply.prev_nonce = before.nonce;
-			msg.reply.prev_t3 = before.t3;
-		} else {
-			berk_count(bn, BERK_CNT_TX_STAMPS_MISSING);
-		}
+	if (msg.reply.prev_nonce && msg.reply.prev_t3.src == BERK_STAMP_NONE) {
+		msg.reply.prev_nonce = 0;
+		berk_count(bn, BERK_CNT_TX_STAMPS_MISSING);
 	}
 	msg.nonce = answer.nonce;
 	msg.seq = answer.seq;

@@ -93,12 +93,26 @@ u32 berk_ring_get(struct berk_ring *ring, u64 *from, struct berk_sample *out, u3
 
 #define BERK_PEERS_MAX	16000
 
+/* What the daemon thinks of a peer. */
+struct berk_note {
+	bool noted;
+	bool known;		/* what follows the rank is */
+	u8 state;		/* enum berk_peer_state */
+	u8 reason;		/* enum berk_peer_reason */
+	u8 rank;
+	s32 freq_ppb;
+	s64 offset_ns;
+	u64 sigma_ns;
+	u64 delay_ns;
+};
+
 struct berk_peer {
 	struct hlist_node by_addr;
 	struct rcu_head rcu;
 	union berk_addr addr;
 	u32 index;
 	bool in_round;		/* by berk_peers.lock */
+	struct berk_note note;	/* by berk_peers.lock */
 	struct berk_exchange x;
 };
 
@@ -109,6 +123,7 @@ struct berk_peers {
 	struct xarray by_index;
 	u32 next;		/* index of the next new peer */
 	u32 count;
+	u32 noter;		/* netlink socket that noted; 0: none did */
 };
 
 void berk_peers_init(struct berk_peers *peers);
@@ -118,7 +133,14 @@ int berk_peer_del(struct berk_peers *peers, const union berk_addr *addr);
 struct berk_peer *berk_peer_find(struct berk_peers *peers, const union berk_addr *addr);
 struct berk_peer *berk_peer_at(struct berk_peers *peers, u32 index);
 struct berk_peer *berk_peer_next(struct berk_peers *peers, unsigned long *index);
+int berk_peer_note(struct berk_peers *peers, u32 index, const struct berk_note *note,
+		   u32 portid);
+void berk_peers_forget(struct berk_peers *peers, u32 portid);
 int berk_addr_from(union berk_addr *to, const void *sockaddr, size_t len);
+bool berk_addr_is_unicast(const union berk_addr *addr);
+bool berk_addr_is_group(const union berk_addr *addr);
+
+extern const struct in6_addr berk_group_in6;
 
 /* --- status.c: what the daemon published, and the counters */
 
@@ -165,18 +187,20 @@ struct berk_answer {
 	struct berk_mark t2;
 };
 
-/* The last answer between two addresses. */
+/* The last answers between two addresses. */
 struct berk_asker {
 	struct berk_ends ends;
-	u64 nonce;
-	struct berk_mark t3;	/* src NONE until the driver's stamp is there */
+	u64 nonce;		/* of the last one; 0: there is none */
+	struct berk_mark t3;	/* of the last one; src NONE until the driver's stamp is there */
+	/* Low half of the nonces, by sequence: as many as an asker can wait for. */
+	u32 answered[BERK_BURST_MAX];
 };
 
 struct berk_answers {
 	spinlock_t lock;	/* protects @fifo and @asker */
 	siphash_key_t key;
 	DECLARE_KFIFO_PTR(fifo, struct berk_answer);
-	struct berk_asker *asker;	/* BERK_ASKERS, by hash of the address */
+	struct berk_asker *asker;	/* BERK_ASKERS, by hash of the addresses */
 };
 
 int berk_answers_init(struct berk_answers *answers);
@@ -207,11 +231,13 @@ struct berk_sock {
 	u8 *tx_buf;		/* BERK_WIRE_MAX, by tx_lock */
 	spinlock_t pending_lock; /* protects @pending */
 	struct berk_pending pending[BERK_PENDING];	/* by id */
+	struct xarray joined;	/* devices on which it hears the group; by conf_lock */
 	void (*saved_error_report)(struct sock *sk);
 };
 
 int berk_sock_open(struct berk_net *bn);
 void berk_sock_close(struct berk_net *bn);
+int berk_sock_join(struct berk_net *bn, union berk_addr *group, u32 ifindex);
 int berk_sock_send(struct berk_net *bn, const union berk_addr *to,
 		   const union berk_addr *from, struct berk_msg *msg, u32 owner);
 

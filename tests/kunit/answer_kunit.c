@@ -150,6 +150,89 @@ static void doubled_in_queue(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, berk_answer_next(bn));
 }
 
+/* A copy comes when later probes have been answered. */
+static void doubled_late(struct kunit *test)
+{
+	struct berk_net *bn = test->priv;
+	int i;
+
+	for (i = 0; i < BERK_BURST_MAX; i++) {
+		ask(test, bn, 2, NONCE + i, i);
+		expect_answer(test, bn, NONCE + i, i ? NONCE + i - 1 : 0, 10 * (i - 1));
+		stamp(bn, 10 * i);
+	}
+	for (i = 0; i < BERK_BURST_MAX; i++) {
+		ask(test, bn, 2, NONCE + i, 1000);
+		expect_rejected(test, bn);
+	}
+	/* And takes nothing from the next. */
+	ask(test, bn, 2, NONCE + i, 1001);
+	expect_answer(test, bn, NONCE + i, NONCE + i - 1, 10 * (i - 1));
+}
+
+/* What was overtaken on its way is no copy. */
+static void disordered(struct kunit *test)
+{
+	struct berk_net *bn = test->priv;
+
+	ask(test, bn, 2, NONCE + 1, 1);
+	ask(test, bn, 2, NONCE, 2);
+	expect_answer(test, bn, NONCE + 1, 0, 0);
+	stamp(bn, 10);
+	expect_answer(test, bn, NONCE, NONCE + 1, 10);
+	ask(test, bn, 2, NONCE + 1, 3);
+	expect_rejected(test, bn);
+}
+
+/* One that asks again from sequence 0 on, with other nonces, is answered at once. */
+static void asker_restarted(struct kunit *test)
+{
+	struct berk_net *bn = test->priv;
+	struct berk_answer again;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		ask(test, bn, 2, NONCE + i, i);
+		expect_answer(test, bn, NONCE + i, 0, 0);
+	}
+	ask(test, bn, 2, NONCE + 1000, i);
+	KUNIT_ASSERT_EQ(test, 1, kfifo_get(&bn->answers.fifo, &again));
+	for (i = 0; i < 10; i++) {
+		again.seq = i;
+		again.nonce = NONCE + 1000 + i;
+		KUNIT_ASSERT_TRUE(test, berk_answer_queue(&bn->answers, &again));
+		KUNIT_EXPECT_TRUE(test, berk_answer_next(bn));
+		KUNIT_EXPECT_EQ(test, answers, 10 + i + 1);
+		KUNIT_EXPECT_EQ(test, sent.nonce, NONCE + 1000 + i);
+	}
+	KUNIT_EXPECT_EQ(test, count[BERK_CNT_REJECTED], 0);
+}
+
+/* Two askers of one place of the table take it from each other, and no more. */
+static void place_shared(struct kunit *test)
+{
+	struct berk_net *bn = test->priv;
+	struct berk_ends ends = {
+		.to.in = { .sin_family = AF_INET, .sin_port = htons(BERK_PORT) },
+		.from.in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201) },
+	};
+	u32 place;
+	int host = 2;
+
+	ask(test, bn, host, NONCE, 1);
+	expect_answer(test, bn, NONCE, 0, 0);
+	stamp(bn, 10);
+	place = sent_place;
+	do {
+		ends.to.in.sin_addr.s_addr = htonl(0xc0000200 + ++host);
+	} while (siphash(&ends, sizeof(ends), &bn->answers.key) % BERK_ASKERS != place);
+	ask(test, bn, host, NONCE, 2);
+	expect_answer(test, bn, NONCE, 0, 0);
+	KUNIT_EXPECT_EQ(test, sent_place, place);
+	ask(test, bn, 2, NONCE + 1, 3);
+	expect_answer(test, bn, NONCE + 1, 0, 0);
+}
+
 /* Nobody can take another's answer from him by guessing his nonce. */
 static void same_nonce_of_another(struct kunit *test)
 {
@@ -201,6 +284,10 @@ static struct kunit_case answer_cases[] = {
 	KUNIT_CASE(no_stamp_came_back),
 	KUNIT_CASE(doubled_probe),
 	KUNIT_CASE(doubled_in_queue),
+	KUNIT_CASE(doubled_late),
+	KUNIT_CASE(disordered),
+	KUNIT_CASE(asker_restarted),
+	KUNIT_CASE(place_shared),
 	KUNIT_CASE(same_nonce_of_another),
 	KUNIT_CASE(queue_full),
 	{}
