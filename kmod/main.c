@@ -91,11 +91,19 @@ static int __net_init net_init(struct net *net)
 	return 0;
 }
 
+/*
+ * ORDER: before the devices go. A socket that got packets of the group holds the
+ * route of the last, and with it the loopback device, which is waited for.
+ */
+static void __net_exit net_pre_exit(struct net *net)
+{
+	close_net(berk_net(net));
+}
+
 static void __net_exit net_exit(struct net *net)
 {
 	struct berk_net *bn = berk_net(net);
 
-	close_net(bn);
 	mutex_lock(&bn->peers.lock);
 	berk_peers_clear(&bn->peers);
 	mutex_unlock(&bn->peers.lock);
@@ -105,6 +113,7 @@ static void __net_exit net_exit(struct net *net)
 
 static struct pernet_operations net_ops = {
 	.init = net_init,
+	.pre_exit = net_pre_exit,
 	.exit = net_exit,
 	.id = &net_id,
 	.size = sizeof(struct berk_net),

@@ -51,7 +51,24 @@ static const struct nla_policy policy[BERK_A_MAX + 1] = {
 	[BERK_A_DEADLINE_NS] = NLA_POLICY_FULL_RANGE(NLA_U64, &deadline_range),
 	[BERK_A_PAYLOAD] = NLA_POLICY_RANGE(NLA_BINARY, 1, BERK_PAYLOAD_MAX),
 	[BERK_A_ERROR_GROWTH_PPB] = { .type = NLA_U32 },
+	[BERK_A_PEER] = { .type = NLA_U32 },
+	[BERK_A_PEER_STATE] = NLA_POLICY_MAX(NLA_U8, __BERK_PEER_STATE_MAX - 1),
+	[BERK_A_PEER_REASON] = NLA_POLICY_MAX(NLA_U8, __BERK_WHY_MAX - 1),
+	[BERK_A_PEER_RANK] = { .type = NLA_U8 },
+	[BERK_A_SIGMA_NS] = { .type = NLA_U64 },
+	[BERK_A_DELAY_NS] = { .type = NLA_U64 },
 };
+
+/* Is one of these attributes not there? The answer then says which. */
+static bool missing(struct genl_info *info, const u8 *attr, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (GENL_REQ_ATTR_CHECK(info, attr[i]))
+			return true;
+	return false;
+}
 
 /* A message that answers @info; room for one page. */
 static struct sk_buff *answer_new(struct genl_info *info, int cmd, void **hdr)
@@ -130,26 +147,25 @@ static int conf_set(struct sk_buff *request, struct genl_info *info)
 	return err;
 }
 
-/* A peer's address must be one that can be sent to. */
-static int peer_addr(union berk_addr *addr, struct genl_info *info)
+/* An address that can be sent to. @group: also that of all nodes near. */
+static int target(union berk_addr *addr, struct genl_info *info, bool group)
 {
 	const struct nlattr *attr = info->attrs[BERK_A_ADDR];
-	bool ok;
 
 	if (GENL_REQ_ATTR_CHECK(info, BERK_A_ADDR))
 		return -EINVAL;
 	berk_addr_from(addr, nla_data(attr), nla_len(attr));
-	if (addr->sa.sa_family == AF_INET)
-		ok = !ipv4_is_zeronet(addr->in.sin_addr.s_addr) &&
-		     !ipv4_is_multicast(addr->in.sin_addr.s_addr) &&
-		     !ipv4_is_lbcast(addr->in.sin_addr.s_addr) && addr->in.sin_port;
-	else
-		ok = !ipv6_addr_any(&addr->in6.sin6_addr) &&
-		     !ipv6_addr_is_multicast(&addr->in6.sin6_addr) && addr->in6.sin6_port;
-	if (ok)
+	/* The port lies in the same place in both. */
+	if (addr->in.sin_port &&
+	    (berk_addr_is_unicast(addr) || (group && berk_addr_is_group(addr))))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(info->extack, attr, "needs a unicast address and a port");
 	return -EINVAL;
+}
+
+static int peer_addr(union berk_addr *addr, struct genl_info *info)
+{
+	return target(addr, info, false);
 }
 
 static int peer_set(struct sk_buff *request, struct genl_info *info)
@@ -200,6 +216,40 @@ static int peer_del(struct sk_buff *request, struct genl_info *info)
 	return err;
 }
 
+static int peer_note(struct sk_buff *request, struct genl_info *info)
+{
+	static const u8 needed[] = {
+		BERK_A_PEER, BERK_A_PEER_STATE, BERK_A_PEER_REASON, BERK_A_PEER_RANK,
+	}, known[] = {
+		BERK_A_OFFSET_NS, BERK_A_SIGMA_NS, BERK_A_DELAY_NS, BERK_A_FREQ_PPB,
+	};
+	struct berk_net *bn = berk_net(genl_info_net(info));
+	struct nlattr **a = info->attrs;
+	struct berk_note note = { .noted = true };
+	int err;
+
+	if (missing(info, needed, ARRAY_SIZE(needed)))
+		return -EINVAL;
+	note.state = nla_get_u8(a[BERK_A_PEER_STATE]);
+	note.reason = nla_get_u8(a[BERK_A_PEER_REASON]);
+	note.rank = nla_get_u8(a[BERK_A_PEER_RANK]);
+	if (a[BERK_A_OFFSET_NS] || a[BERK_A_SIGMA_NS] || a[BERK_A_DELAY_NS] || a[BERK_A_FREQ_PPB]) {
+		if (missing(info, known, ARRAY_SIZE(known)))
+			return -EINVAL;
+		note.known = true;
+		note.offset_ns = nla_get_s64(a[BERK_A_OFFSET_NS]);
+		note.sigma_ns = nla_get_u64(a[BERK_A_SIGMA_NS]);
+		note.delay_ns = nla_get_u64(a[BERK_A_DELAY_NS]);
+		note.freq_ppb = nla_get_s32(a[BERK_A_FREQ_PPB]);
+	}
+	mutex_lock(&bn->peers.lock);
+	err = berk_peer_note(&bn->peers, nla_get_u32(a[BERK_A_PEER]), &note, info->snd_portid);
+	mutex_unlock(&bn->peers.lock);
+	if (err)
+		NL_SET_ERR_MSG(info->extack, "there is no such peer");
+	return err;
+}
+
 static int round_start(struct sk_buff *request, struct genl_info *info)
 {
 	struct berk_net *bn = berk_net(genl_info_net(info));
@@ -233,6 +283,31 @@ static int round_start(struct sk_buff *request, struct genl_info *info)
 	return err;
 }
 
+/* Gets ready to send to all nodes near; conf_lock held, port open. */
+static int to_group(struct berk_net *bn, union berk_addr *addr, struct genl_info *info)
+{
+	const struct nlattr *attr = info->attrs[BERK_A_IFINDEX];
+	u32 ifindex = attr ? nla_get_u32(attr) : 0;
+	int err;
+
+	if (!ifindex) {
+		NL_SET_ERR_MSG(info->extack, "sending to the group needs a device");
+		return -EINVAL;
+	}
+	if (bn->conf.ifindex && bn->conf.ifindex != ifindex) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "the port is bound to another device");
+		return -EINVAL;
+	}
+	if (bn->conf.bind.sa.sa_family) {
+		NL_SET_ERR_MSG(info->extack, "the port is bound to one address: it hears no group");
+		return -EINVAL;
+	}
+	err = berk_sock_join(bn, addr, ifindex);
+	if (err)
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no group on this device");
+	return err;
+}
+
 static int ctrl_send(struct sk_buff *request, struct genl_info *info)
 {
 	struct berk_net *bn = berk_net(genl_info_net(info));
@@ -241,7 +316,7 @@ static int ctrl_send(struct sk_buff *request, struct genl_info *info)
 	union berk_addr addr;
 	int err;
 
-	err = peer_addr(&addr, info);
+	err = target(&addr, info, true);
 	if (err)
 		return err;
 	if (GENL_REQ_ATTR_CHECK(info, BERK_A_PAYLOAD))
@@ -251,12 +326,14 @@ static int ctrl_send(struct sk_buff *request, struct genl_info *info)
 	msg.nonce = berk_nonce();
 
 	mutex_lock(&bn->conf_lock);
-	if (bn->thread) {
-		err = berk_sock_send(bn, &addr, NULL, &msg, 0);
-	} else {
+	if (!bn->thread) {
 		NL_SET_ERR_MSG(info->extack, "no port is open: set one first");
 		err = -ENOTCONN;
+	} else if (berk_addr_is_group(&addr)) {
+		err = to_group(bn, &addr, info);
 	}
+	if (!err)
+		err = berk_sock_send(bn, &addr, NULL, &msg, 0);
 	mutex_unlock(&bn->conf_lock);
 	if (!err)
 		berk_count(bn, BERK_CNT_CTRL_TX);
@@ -273,11 +350,9 @@ static int publish(struct sk_buff *request, struct genl_info *info)
 	struct berk_net *bn = berk_net(genl_info_net(info));
 	struct nlattr **a = info->attrs;
 	struct berk_status status = { .portid = info->snd_portid };
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(needed); i++)
-		if (GENL_REQ_ATTR_CHECK(info, needed[i]))
-			return -EINVAL;
+	if (missing(info, needed, ARRAY_SIZE(needed)))
+		return -EINVAL;
 	status.state = nla_get_u8(a[BERK_A_STATE]);
 	status.role = nla_get_u8(a[BERK_A_ROLE]);
 	status.master_id = nla_get_u64(a[BERK_A_MASTER_ID]);
@@ -303,6 +378,7 @@ static const struct genl_small_ops ops[] = {
 	{ .cmd = BERK_CMD_SAMPLE_GET, .dumpit = berk_dump_samples, .flags = GENL_UNS_ADMIN_PERM },
 	{ .cmd = BERK_CMD_SEND, .doit = ctrl_send, .flags = GENL_UNS_ADMIN_PERM },
 	{ .cmd = BERK_CMD_PUBLISH, .doit = publish, .flags = GENL_UNS_ADMIN_PERM },
+	{ .cmd = BERK_CMD_PEER_NOTE, .doit = peer_note, .flags = GENL_UNS_ADMIN_PERM },
 };
 
 static const struct genl_multicast_group groups[] = {
@@ -325,7 +401,7 @@ struct genl_family berk_family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(groups),
 };
 
-/* A daemon that goes away, however, takes its state with it. */
+/* A daemon that goes away, however, takes its state and its notes with it. */
 static int released(struct notifier_block *nb, unsigned long event, void *data)
 {
 	struct netlink_notify *notify = data;
@@ -336,6 +412,9 @@ static int released(struct notifier_block *nb, unsigned long event, void *data)
 	bn = berk_net(notify->net);
 	if (berk_status_drop(bn, notify->portid))
 		berk_notify_state(bn);
+	mutex_lock(&bn->peers.lock);
+	berk_peers_forget(&bn->peers, notify->portid);
+	mutex_unlock(&bn->peers.lock);
 	return NOTIFY_DONE;
 }
 

@@ -71,6 +71,22 @@ int berk_put_status(struct sk_buff *skb, struct berk_net *bn)
 	       put_counters(skb, bn);
 }
 
+static int put_note(struct sk_buff *skb, const struct berk_note *note)
+{
+	if (!note->noted)
+		return 0;
+	if (nla_put_u8(skb, BERK_A_PEER_STATE, note->state) ||
+	    nla_put_u8(skb, BERK_A_PEER_REASON, note->reason) ||
+	    nla_put_u8(skb, BERK_A_PEER_RANK, note->rank))
+		return -EMSGSIZE;
+	if (!note->known)
+		return 0;
+	return nla_put_s64(skb, BERK_A_OFFSET_NS, note->offset_ns, BERK_A_PAD) ||
+	       put_u64(skb, BERK_A_SIGMA_NS, note->sigma_ns) ||
+	       put_u64(skb, BERK_A_DELAY_NS, note->delay_ns) ||
+	       nla_put_s32(skb, BERK_A_FREQ_PPB, note->freq_ppb);
+}
+
 static int put_peer(struct sk_buff *skb, struct berk_peer *peer, struct netlink_callback *cb)
 {
 	struct berk_exchange *x = &peer->x;
@@ -97,7 +113,8 @@ static int put_peer(struct sk_buff *skb, struct berk_peer *peer, struct netlink_
 	    put_u64(skb, BERK_A_PEER_PROBES, probes) ||
 	    put_u64(skb, BERK_A_PEER_REPLIES, replies) ||
 	    (answered && put_u64(skb, BERK_A_PEER_AGE_MS,
-				 div_u64(ktime_get_boottime_ns() - answered, NSEC_PER_MSEC)))) {
+				 div_u64(ktime_get_boottime_ns() - answered, NSEC_PER_MSEC))) ||
+	    put_note(skb, &peer->note)) {
 		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
 	}

@@ -49,6 +49,29 @@ int berk_addr_from(union berk_addr *to, const void *sockaddr, size_t len)
 	return -EAFNOSUPPORT;
 }
 
+bool berk_addr_is_unicast(const union berk_addr *addr)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return !ipv4_is_zeronet(addr->in.sin_addr.s_addr) &&
+		       !ipv4_is_multicast(addr->in.sin_addr.s_addr) &&
+		       !ipv4_is_lbcast(addr->in.sin_addr.s_addr);
+	return !ipv6_addr_any(&addr->in6.sin6_addr) &&
+	       !ipv6_addr_is_multicast(&addr->in6.sin6_addr);
+}
+
+/* BERK_MCAST_IN6 */
+const struct in6_addr berk_group_in6 = {
+	.s6_addr = { [0] = 0xff, [1] = 0x12, [14] = 0x55, [15] = 0x25 },
+};
+
+/* Is this the group that all nodes of a network hear? */
+bool berk_addr_is_group(const union berk_addr *addr)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return addr->in.sin_addr.s_addr == htonl(BERK_MCAST_IN4);
+	return ipv6_addr_equal(&addr->in6.sin6_addr, &berk_group_in6);
+}
+
 static u32 addr_hash(const union berk_addr *addr)
 {
 	BUILD_BUG_ON(sizeof(*addr) % sizeof(u32));
@@ -62,6 +85,7 @@ void berk_peers_init(struct berk_peers *peers)
 	xa_init(&peers->by_index);
 	peers->next = 1;
 	peers->count = 0;
+	peers->noter = 0;
 }
 
 /* Under RCU, or peers->lock. */
@@ -117,6 +141,7 @@ int berk_peer_set(struct berk_peers *peers, const union berk_addr *addr, u32 *in
 	peer->addr = *addr;
 	peer->index = peers->next;
 	peer->in_round = false;
+	memset(&peer->note, 0, sizeof(peer->note));
 	berk_exchange_init(&peer->x);
 	err = xa_insert(&peers->by_index, peer->index, peer, GFP_KERNEL_ACCOUNT);
 	if (err) {
@@ -160,4 +185,41 @@ void berk_peers_clear(struct berk_peers *peers)
 	lockdep_assert_held(&peers->lock);
 	xa_for_each(&peers->by_index, index, peer)
 		remove(peers, peer);
+}
+
+/**
+ * berk_peer_note() - keep what a daemon thinks of a peer
+ * @peers: the table; lock held
+ * @index: which peer
+ * @note: replaces what was noted before
+ * @portid: netlink socket of the daemon
+ *
+ * Return: 0, or -ENOENT.
+ */
+int berk_peer_note(struct berk_peers *peers, u32 index, const struct berk_note *note,
+		   u32 portid)
+{
+	struct berk_peer *peer;
+
+	lockdep_assert_held(&peers->lock);
+	peer = berk_peer_at(peers, index);
+	if (!peer)
+		return -ENOENT;
+	peer->note = *note;
+	peers->noter = portid;
+	return 0;
+}
+
+/* The netlink socket is gone, and with it what it noted. Lock held. */
+void berk_peers_forget(struct berk_peers *peers, u32 portid)
+{
+	struct berk_peer *peer;
+	unsigned long index;
+
+	lockdep_assert_held(&peers->lock);
+	if (!portid || peers->noter != portid)
+		return;
+	xa_for_each(&peers->by_index, index, peer)
+		memset(&peer->note, 0, sizeof(peer->note));
+	peers->noter = 0;
 }

@@ -129,29 +129,35 @@ static bool receive_packet(struct berk_net *bn, struct sk_buff *skb)
 	union berk_addr from, to;
 	struct berk_msg msg;
 	struct berk_mark at;
+	bool to_us;
 
-	/* Broadcasts would be answered by everybody at once. */
-	if (skb->pkt_type != PACKET_HOST || len > BERK_WIRE_MAX || !pskb_may_pull(skb, skb->len))
+	if (len > BERK_WIRE_MAX || !pskb_may_pull(skb, skb->len))
 		return false;
 	at = mark_at(skb_tstamp(skb), BERK_STAMP_LATE);
+	addresses(skb, &from, &to);
+	to_us = skb->pkt_type == PACKET_HOST && berk_addr_is_unicast(&to);
+	if (!to_us && !berk_addr_is_group(&to))
+		return false;
 	if (berk_wire_decode(&msg, skb->data + sizeof(struct udphdr), len))
 		return false;
-	if (msg.cluster != READ_ONCE(bn->conf.cluster) ||
-	    msg.sender == READ_ONCE(bn->conf.node_id))
+	if (msg.cluster != READ_ONCE(bn->conf.cluster)) {
+		berk_count(bn, BERK_CNT_FOREIGN);
+		return true;
+	}
+	/* Also from our own node id, which another may use as well: the daemon can tell. */
+	if (msg.type == BERK_WIRE_T_CTRL) {
+		berk_count(bn, BERK_CNT_CTRL_RX);
+		berk_notify_ctrl(bn, &from, &msg);
+		return true;
+	}
+	/* Probes to the group would be answered by everybody at once. */
+	if (!to_us || msg.sender == READ_ONCE(bn->conf.node_id))
 		return false;
 	if (at.src == BERK_STAMP_LATE)
 		berk_count(bn, BERK_CNT_RX_STAMPS_LATE);
-
-	addresses(skb, &from, &to);
-	switch (msg.type) {
-	case BERK_WIRE_T_PROBE:
+	if (msg.type == BERK_WIRE_T_PROBE)
 		return receive_probe(bn, &msg, &from, &to, &at);
-	case BERK_WIRE_T_REPLY:
-		return receive_reply(bn, &msg, &from, &at);
-	}
-	berk_count(bn, BERK_CNT_CTRL_RX);
-	berk_notify_ctrl(bn, &from, &msg);
-	return true;
+	return receive_reply(bn, &msg, &from, &at);
 }
 
 /* encap_rcv: softirq, under RCU, skb->data at the UDP header, checksum verified. */

@@ -32,6 +32,7 @@ static const char * const roles[] = {
 	[BERK_ROLE_NONE] = "none",
 	[BERK_ROLE_SLAVE] = "slave",
 	[BERK_ROLE_MASTER] = "master",
+	[BERK_ROLE_STANDBY] = "standby",
 };
 
 STATUS_FILE(state, "%s", states[s.state]);
@@ -80,6 +81,7 @@ COUNTER_FILE(rx_stamps_late, BERK_CNT_RX_STAMPS_LATE);
 COUNTER_FILE(tx_stamps_missing, BERK_CNT_TX_STAMPS_MISSING);
 COUNTER_FILE(rejected, BERK_CNT_REJECTED);
 COUNTER_FILE(overrun, BERK_CNT_OVERRUN);
+COUNTER_FILE(foreign, BERK_CNT_FOREIGN);
 
 static struct attribute *attrs[] = {
 	&state_attr.attr, &role_attr.attr, &node_id_attr.attr, &master_id_attr.attr,
@@ -90,7 +92,7 @@ static struct attribute *attrs[] = {
 	&replies_tx_file.attr.attr, &replies_rx_file.attr.attr,
 	&ctrl_tx_file.attr.attr, &ctrl_rx_file.attr.attr, &samples_file.attr.attr,
 	&rx_stamps_late_file.attr.attr, &tx_stamps_missing_file.attr.attr,
-	&rejected_file.attr.attr, &overrun_file.attr.attr,
+	&rejected_file.attr.attr, &overrun_file.attr.attr, &foreign_file.attr.attr,
 	NULL
 };
 

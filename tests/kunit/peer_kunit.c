@@ -294,6 +294,73 @@ static void addr_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EAFNOSUPPORT, berk_addr_from(&to, &from, sizeof(from)));
 }
 
+static void addr_kinds(struct kunit *test)
+{
+	const union berk_addr group4 = v4(BERK_MCAST_IN4, 1), group6 = v6(test, BERK_MCAST_IN6, 3);
+	const union berk_addr neither[] = {
+		v4(0, 1), v4(0xe0000001, 1), v4(0xefffffff, 1), v4(0xffffffff, 1),
+		v6(test, "::", 0), v6(test, "ff02::1", 3), v6(test, "ff15::5525", 0),
+	};
+	const union berk_addr unicast[] = {
+		v4(0x0a000001, 1), v4(0x7f000001, 1), v6(test, "::1", 0), v6(test, "fe80::1", 3),
+	};
+	int i;
+
+	KUNIT_EXPECT_TRUE(test, berk_addr_is_group(&group4));
+	KUNIT_EXPECT_TRUE(test, berk_addr_is_group(&group6));
+	KUNIT_EXPECT_FALSE(test, berk_addr_is_unicast(&group4));
+	KUNIT_EXPECT_FALSE(test, berk_addr_is_unicast(&group6));
+	for (i = 0; i < ARRAY_SIZE(neither); i++) {
+		KUNIT_EXPECT_FALSE_MSG(test, berk_addr_is_group(&neither[i]), "row %d", i);
+		KUNIT_EXPECT_FALSE_MSG(test, berk_addr_is_unicast(&neither[i]), "row %d", i);
+	}
+	for (i = 0; i < ARRAY_SIZE(unicast); i++) {
+		KUNIT_EXPECT_FALSE_MSG(test, berk_addr_is_group(&unicast[i]), "row %d", i);
+		KUNIT_EXPECT_TRUE_MSG(test, berk_addr_is_unicast(&unicast[i]), "row %d", i);
+	}
+}
+
+static bool noted(struct kunit *test, u32 index)
+{
+	struct berk_peer *peer = berk_peer_at(test->priv, index);
+
+	KUNIT_ASSERT_NOT_NULL(test, peer);
+	return peer->note.noted;
+}
+
+static void notes(struct kunit *test)
+{
+	struct berk_peers *peers = test->priv;
+	struct berk_note note = { .noted = true, .known = true, .state = BERK_PEER_MEMBER };
+	u32 one = add(test, v4(1, 5525)), two = add(test, v4(2, 5525));
+
+	KUNIT_EXPECT_FALSE(test, noted(test, one));
+	KUNIT_EXPECT_EQ(test, -ENOENT, berk_peer_note(peers, two + 1, &note, 7));
+	KUNIT_EXPECT_EQ(test, 0, berk_peer_note(peers, one, &note, 7));
+	KUNIT_EXPECT_TRUE(test, noted(test, one));
+	KUNIT_EXPECT_FALSE(test, noted(test, two));
+
+	/* What is noted replaces what was. */
+	note.known = false;
+	note.rank = 3;
+	KUNIT_EXPECT_EQ(test, 0, berk_peer_note(peers, one, &note, 7));
+	KUNIT_EXPECT_EQ(test, 0, memcmp(&note, &berk_peer_at(peers, one)->note, sizeof(note)));
+	KUNIT_EXPECT_EQ(test, 0, berk_peer_note(peers, two, &note, 7));
+
+	/* Sockets that go without having noted: all of the kernel's, or another program's. */
+	berk_peers_forget(peers, 0);
+	berk_peers_forget(peers, 8);
+	KUNIT_EXPECT_TRUE(test, noted(test, one));
+	berk_peers_forget(peers, 7);
+	KUNIT_EXPECT_FALSE(test, noted(test, one));
+	KUNIT_EXPECT_FALSE(test, noted(test, two));
+
+	/* Nor does a note outlive its peer. */
+	KUNIT_EXPECT_EQ(test, 0, berk_peer_note(peers, one, &note, 7));
+	KUNIT_EXPECT_EQ(test, 0, del(test, v4(1, 5525)));
+	KUNIT_EXPECT_FALSE(test, noted(test, add(test, v4(1, 5525))));
+}
+
 static struct kunit_case peer_cases[] = {
 	KUNIT_CASE(add_find_delete),
 	KUNIT_CASE(duplicates),
@@ -306,6 +373,8 @@ static struct kunit_case peer_cases[] = {
 	KUNIT_CASE(addr_v4),
 	KUNIT_CASE(addr_v6),
 	KUNIT_CASE(addr_refused),
+	KUNIT_CASE(addr_kinds),
+	KUNIT_CASE(notes),
 	{}
 };
 

@@ -9,6 +9,7 @@
  *	start BURST SPACING_MS	start a round, don't wait for its end
  *	rounds N BURST SPACING_MS	N rounds one after the other
  *	publish N		publish a state N times
+ *	call DEVICE N		send N messages to everybody near, by IPv4 and IPv6
  *	noise ADDRESS N		send N bad packets to its port
  *
  * "rounds" prints how many rounds, probes, replies, samples, exact samples (those
@@ -20,6 +21,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <sched.h>
@@ -184,6 +186,24 @@ static void publish(int n)
 	}
 }
 
+/* Whether anybody can hear it or not; the port may be closed in between. */
+static void call(const char *device, int n)
+{
+	struct sockaddr_storage a;
+
+	while (n--) {
+		for (int i = 0; i < 2; i++) {
+			struct nl_msg *msg = request(BERK_CMD_SEND, 0);
+			socklen_t len = address(&a, i ? BERK_MCAST_IN6 : "224.0.0.155");
+
+			nla_put(msg, BERK_A_ADDR, len, &a);
+			nla_put_u32(msg, BERK_A_IFINDEX, if_nametoindex(device));
+			nla_put_string(msg, BERK_A_PAYLOAD, "hello");
+			ask(msg);
+		}
+	}
+}
+
 /* Packets that start well, so that the checks further down are reached too. */
 static void noise(const char *to, int n)
 {
@@ -265,6 +285,8 @@ static void carry_out(char **word, int n)
 		rounds(atoi(word[1]), atoi(word[2]), atoi(word[3]));
 	} else if (!strcmp(verb, "publish") && n == 2) {
 		publish(atoi(word[1]));
+	} else if (!strcmp(verb, "call") && n == 3) {
+		call(word[1], atoi(word[2]));
 	} else if (!strcmp(verb, "noise") && n == 3) {
 		noise(word[1], atoi(word[2]));
 	} else {

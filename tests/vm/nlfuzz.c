@@ -35,7 +35,9 @@ static const struct attr {
 	{ BERK_A_ADDR, sizeof(addr4), &addr4 }, { BERK_A_PEER_LIST, ANY_LEN, one },
 	{ BERK_A_BURST, 1, one }, { BERK_A_SPACING_NS, 8, one },
 	{ BERK_A_DEADLINE_NS, 8, one }, { BERK_A_PAYLOAD, ANY_LEN, one },
-	{ BERK_A_ERROR_GROWTH_PPB, 4, one },
+	{ BERK_A_ERROR_GROWTH_PPB, 4, one }, { BERK_A_PEER, 4, one },
+	{ BERK_A_PEER_STATE, 1, one }, { BERK_A_PEER_REASON, 1, one },
+	{ BERK_A_PEER_RANK, 1, one }, { BERK_A_SIGMA_NS, 8, one }, { BERK_A_DELAY_NS, 8, one },
 };
 
 #define ATTRS (sizeof(attrs) / sizeof(attrs[0]))
@@ -57,6 +59,8 @@ static const struct command {
 	{ BERK_CMD_PUBLISH, 0, true, { BERK_A_STATE, BERK_A_ROLE, BERK_A_MASTER_ID, BERK_A_TERM,
 		BERK_A_ROUND, BERK_A_OFFSET_NS, BERK_A_ERROR_BOUND_NS, BERK_A_ERROR_GROWTH_PPB,
 		BERK_A_FREQ_PPB, BERK_A_VALID_MS } },
+	{ BERK_CMD_PEER_NOTE, 0, true, { BERK_A_PEER, BERK_A_PEER_STATE, BERK_A_PEER_REASON,
+		BERK_A_PEER_RANK } },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -278,7 +282,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 256; i++) {
 		struct rawmsg m;
 
-		if (i && i <= BERK_CMD_PUBLISH)
+		if (i && (i <= BERK_CMD_PUBLISH || i == BERK_CMD_PEER_NOTE))
 			continue;
 		rawmsg_init(&m, family, i);
 		check(&m, 0, true, "no such command", -1);
