@@ -28,9 +28,18 @@
  *	Adding a peer that exists is no error: its index is returned. ADDR is
  *	unicast and has a port. ENOSPC: too many.
  * PEER_DEL	do, admin	[ADDR]		(absent: all peers)
+ * PEER_NOTE	do, admin	PEER PEER_STATE PEER_REASON PEER_RANK
+ *				[OFFSET_NS SIGMA_NS DELAY_NS FREQ_PPB]
+ *	What the daemon thinks of a peer, for PEER_GET to show; replaces what
+ *	was noted before. Forgotten with the peer, or when the socket that noted
+ *	closes.
+ *	ENOENT: there is no such peer.
  * PEER_GET	dump		-> PEER ADDR NODE_ID PEER_FLAGS
  *				   PEER_PROBES PEER_REPLIES [PEER_AGE_MS]
- *	One message each; PEER_AGE_MS only once the peer has answered.
+ *				   [PEER_STATE PEER_REASON PEER_RANK
+ *				   [OFFSET_NS SIGMA_NS DELAY_NS FREQ_PPB]]
+ *	One message each; PEER_AGE_MS only once the peer has answered, the rest
+ *	once it was noted.
  * ROUND	do, admin	ROUND [BURST] [SPACING_NS] [DEADLINE_NS]
  *				[PEER_LIST]
  *	Sends BURST probes to each peer (or to those whose indices PEER_LIST
@@ -40,9 +49,15 @@
  *	of no peer are left out.
  * SAMPLE_GET	dump, admin	[SEQ]		-> SAMPLES ...
  *	All samples still in the ring from SEQ on, as arrays.
- * SEND		do, admin	ADDR PAYLOAD
+ * SEND		do, admin	ADDR PAYLOAD [IFINDEX]
  *	One CTRL packet; the peer's kernel turns it into EV_CTRL. ENOTCONN while
- *	no port is open, otherwise what sending returned.
+ *	no port is open, otherwise what sending returned. ADDR may be the group
+ *	BERK_MCAST_IN4 or BERK_MCAST_IN6, which needs IFINDEX (EINVAL): the
+ *	packet leaves there, and from then on, while the port stays open, what
+ *	others send to that group is heard there. EINVAL, too, if the port is
+ *	bound to another device or to an address; ENODEV: no such device;
+ *	EADDRNOTAVAIL: the device has no address of that family; EAFNOSUPPORT:
+ *	nothing of that family is open.
  * PUBLISH	do, admin	STATE ROLE MASTER_ID TERM ROUND OFFSET_NS
  *				ERROR_BOUND_NS ERROR_GROWTH_PPB FREQ_PPB
  *				VALID_MS
@@ -59,6 +74,8 @@
  *			that shows when somebody looks
  * "samples"	EV_SAMPLES	SAMPLES		(admin) at the end of a round
  * "ctrl"	EV_CTRL		ADDR NODE_ID TERM PAYLOAD	(admin)
+ *			NODE_ID is ours if another uses it as well, or if what we
+ *			sent came back
  *
  * Units: ns unless the name says otherwise. offset = local minus group:
  * positive means that the local clock is ahead.
@@ -75,6 +92,8 @@
 #define BERK_MCGRP_CTRL		"ctrl"
 
 #define BERK_PORT		5525	/* default UDP port */
+#define BERK_MCAST_IN4		0xe000009b	/* 224.0.0.155, host byte order */
+#define BERK_MCAST_IN6		"ff12::5525"	/* transient, link-local */
 #define BERK_BURST_MAX		64	/* probes per peer in one round */
 #define BERK_PAYLOAD_MAX	1024	/* bytes of one control message */
 #define BERK_SPACING_MAX	1000000000ULL	/* ns */
@@ -95,6 +114,7 @@ enum berk_cmd {
 	BERK_CMD_EV_STATE,
 	BERK_CMD_EV_SAMPLES,
 	BERK_CMD_EV_CTRL,
+	BERK_CMD_PEER_NOTE,
 };
 
 enum berk_attr {
@@ -134,6 +154,11 @@ enum berk_attr {
 	BERK_A_SAMPLES,		/* binary: array of struct berk_sample */
 	BERK_A_PAYLOAD,		/* binary: 1..BERK_PAYLOAD_MAX bytes */
 	BERK_A_ERROR_GROWTH_PPB, /* u32: by which the bound grows, ns per s of BOOTTIME */
+	BERK_A_PEER_STATE,	/* u8: enum berk_peer_state */
+	BERK_A_PEER_REASON,	/* u8: enum berk_peer_reason */
+	BERK_A_PEER_RANK,	/* u8: in the order of standbys; 0 = none */
+	BERK_A_SIGMA_NS,	/* u64 */
+	BERK_A_DELAY_NS,	/* u64: shortest round trip */
 	__BERK_A_MAX,
 };
 
@@ -150,7 +175,41 @@ enum berk_role {
 	BERK_ROLE_NONE,		/* no daemon */
 	BERK_ROLE_SLAVE,
 	BERK_ROLE_MASTER,
+	BERK_ROLE_STANDBY,	/* a slave that is the next master */
 	__BERK_ROLE_MAX,
+};
+
+/* What a node thinks of another. */
+enum berk_peer_state {
+	BERK_PEER_UNKNOWN,
+	BERK_PEER_SILENT,	/* does not answer */
+	BERK_PEER_IDLE,		/* answers, but no daemon corrects its clock */
+	BERK_PEER_CANDIDATE,	/* corrected, but not averaged (yet) */
+	BERK_PEER_MEMBER,	/* corrected and averaged */
+	BERK_PEER_FALSETICKER,	/* contradicts the others */
+	BERK_PEER_FOREIGN,	/* follows another master */
+	BERK_PEER_REFERENCE,	/* followed */
+	BERK_PEER_MASTER,	/* seen from a slave */
+	BERK_PEER_WITNESS,	/* seen from a slave: measured to check the master */
+	__BERK_PEER_STATE_MAX,
+};
+
+/* Why. */
+enum berk_peer_reason {
+	BERK_WHY_NONE,
+	BERK_WHY_OFFSET,	/* its clock is elsewhere */
+	BERK_WHY_STEPPED,	/* its clock jumped */
+	BERK_WHY_DRIFT,		/* its clock does not follow its corrections */
+	BERK_WHY_NOISE,		/* its stamps contradict each other */
+	BERK_WHY_STUCK,		/* its clock does not go on */
+	BERK_WHY_ASYMMETRY,	/* its path is far more uncertain than the others' */
+	BERK_WHY_RESTARTED,	/* rebooted, paused, or its crystal changed: measured anew */
+	BERK_WHY_UNACKED,	/* acknowledges no correction */
+	BERK_WHY_REFUSES,	/* refuses corrections */
+	BERK_WHY_JOINING,	/* on its way */
+	BERK_WHY_LIES,		/* a master whose corrections were wrong */
+	BERK_WHY_TWICE,		/* its node id is used twice */
+	__BERK_WHY_MAX,
 };
 
 /* What a node says of itself in the flags of every packet. */
@@ -168,8 +227,9 @@ enum berk_counter {
 	BERK_CNT_SAMPLES,
 	BERK_CNT_RX_STAMPS_LATE,	/* stamped by us, not on arrival */
 	BERK_CNT_TX_STAMPS_MISSING,	/* no stamp came back from the driver */
-	BERK_CNT_REJECTED,		/* malformed, foreign, unasked-for */
+	BERK_CNT_REJECTED,		/* malformed, doubled, unasked-for */
 	BERK_CNT_OVERRUN,		/* dropped: more than we can answer */
+	BERK_CNT_FOREIGN,		/* of another cluster; not among the rejected */
 	__BERK_CNT_MAX,
 };
 
