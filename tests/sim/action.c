@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 static void act_on(struct world *w, struct host *h, const struct action *a)
 {
@@ -92,7 +92,7 @@ static void perform(struct world *w, const struct action *planned)
 
 static void on_action(struct world *w, uint32_t id)
 {
-	const struct scenario *s = w->scenario;
+	const struct scenario *s = w->plan;
 
 	perform(w, &s->action[id]);
 }
@@ -130,7 +130,8 @@ void scenario_build(const struct scenario *s, struct world *w, bool faults)
 	}
 	free(osc);
 	free(offset);
-	w->scenario = s;
+	w->plan = s;
+	w->listen = s->listen[0] ? s->listen : NULL;
 	w->on_action = on_action;
 	for (size_t k = 0; k < s->n_actions; k++) {
 		const struct action *a = &s->action[k];

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 #define NODES_LEAST 4
 #define NODES_MOST 50

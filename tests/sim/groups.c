@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 #define ON_ITS_WAY 3	/* times the median bound */
 

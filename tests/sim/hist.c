@@ -2,7 +2,7 @@
 /* hist: quantiles of positive numbers in fixed memory, to 0.2 % */
 #include <math.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 #define PER_OCTAVE 350
 

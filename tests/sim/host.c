@@ -185,8 +185,7 @@ static void act_log(struct world *w, struct host *h, const struct node_log *log)
 	h->logs++;
 	if (strlen(h->log_text) + strlen(log->text) < sizeof(h->log_text))
 		strcat(h->log_text, log->text);
-	if (w->scenario && w->scenario->listen[0])
-		h->said += strstr(log->text, w->scenario->listen) != NULL;
+	h->said += w->listen && strstr(log->text, w->listen);
 	if (w->chatty)
 		fprintf(stderr, "%12.6f node %d: %s\n", (double)w->now * 1e-9, h->id, log->text);
 }

@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "sim.h"
+#include "scenario.h"
 #include "track.h"
 
 #define PARTICLES	4000

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 static const char *const unit_text[] = {
 	[METRIC_US] = "us", [METRIC_S] = "s", [METRIC_PPM] = "ppm",

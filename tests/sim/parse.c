@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 #define LINK(field) (offsetof(struct link_conf, field) / sizeof(double))
 #define OSC(field) (offsetof(struct osc_conf, field) / sizeof(double))

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 #define OVER (10 * SIM_S)
 #define TOLERANCE 1000.0	/* ppb: what slewing moves */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 static bool parse_line(struct scenario *s, char *text, char err[ERR_MAX])
 {

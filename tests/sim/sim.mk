@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The simulator: the core in virtual time. Included by the Makefile.
 
-SIM := rng osc vclock link lie world module host watch parse statement scenario action hist \
-	groups rate metrics campaign
+SIM := rng osc vclock link lie world module host watch \
+	parse statement setting happening scenario action campaign hist groups rate metrics figures
 SIM_OBJ := $(SIM:%=$(B)/sim/%.o)
 SEEDS := 20
 LIMIT :=

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "sim.h"
+#include "scenario.h"
 
 struct moments {
 	double n, sum, squares;
