@@ -29,7 +29,7 @@ $(B)/unit/sim/%.o: tests/sim/%.c
 $(B)/unit/sim.a: $(SIM_UNIT_OBJ)
 	@rm -f $@
 	@$(AR) rcs $@ $^
-$(B)/unit/test_node $(B)/unit/test_sim: $(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/sim.a $(B)/unit/all.a
+$(B)/unit/test_node $(B)/unit/test_sim $(B)/unit/test_watch: $(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/sim.a $(B)/unit/all.a
 	@echo "  CC      $@"
 	@$(CC) $(CPPFLAGS) -Itests/sim $(WARN) $(SANITIZE) $(PKG_CFLAGS) -MMD -MP -MT $@ -MF $@.d -o $@ $< \
 		$(B)/unit/sim.a $(B)/unit/all.a -lcmocka $(PKG_LIBS) -lm
