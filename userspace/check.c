@@ -4,8 +4,9 @@
  *
  * A slave knows how its own crystal runs, and measures a few other members, the
  * witnesses. So it can tell when the master's corrections move the group:
- *  - at once: the new line is elsewhere than the old one, and the clocks of the
- *    witnesses, which follow the same master, are still where the old one is;
+ *  - at once: the new line is elsewhere than the old one. Then the witnesses are
+ *    asked, and if their clocks are still where the old line is, the correction
+ *    is not followed, nor is that master any more;
  *  - slowly: the line leaves the course that it has had until now, seen from this
  *    node's crystal as well as from those of the witnesses. If only one of the two
  *    says so, some crystal has changed.
@@ -19,60 +20,10 @@
 #define SIGMAS		8.0
 #define LEAK		64.0	/* s: over which a departure is remembered... */
 #define COURSE		256.0	/* s: ...and over which it becomes the course */
-#define SETTLED		150	/* s: a young group still finds its rate */
-#define WITNESSES	8	/* more are not asked */
-#define TWICE		2	/* corrections in a row */
-
-struct witness {
-	double place;		/* ns: where its clock is, seen from ours */
-	double sigma;		/* ns */
-};
-
-struct witnesses {
-	size_t n;
-	struct witness w[WITNESSES];
-	uint64_t ids;		/* of all: shows when they are not the same any more */
-	double rate;		/* ppb: mean of their crystals, seen from ours */
-};
-
-static void ask(const struct node *node, struct witnesses *w)
-{
-	const struct master *m = &node->master;
-	struct track_ref ref;
-
-	*w = (struct witnesses){ 0 };
-	for (size_t i = 0; i < m->n && w->n < WITNESSES; i++) {
-		const struct peer *peer = m->peer[i];
-		const struct track *t = &peer->track;
-
-		if (peer->missed || peer->node_id == node->follow.master_id ||
-		    !(peer->flags & BERK_F_DRIVEN) || !t->ready || !track_ref(t, &ref))
-			continue;
-		w->w[w->n++] = (struct witness){
-			.place = (double)(ref.peer.real_ns - ref.local.real_ns),
-			.sigma = t->sigma_ns,
-		};
-		w->rate += t->rate_ppb;
-		w->ids ^= peer->node_id * 0x9e3779b97f4a7c15ULL;
-	}
-	if (w->n)
-		w->rate /= (double)w->n;
-}
-
-/* True if more of them are at the old line than at one that is shifted. */
-static bool object(const struct witnesses *w, double shift, double may)
-{
-	int stay = 0;
-
-	for (size_t i = 0; i < w->n; i++) {
-		double limit = may + SIGMAS * w->w[i].sigma;
-		bool at_old = fabs(w->w[i].place) <= limit;
-		bool at_new = fabs(w->w[i].place - shift) <= limit;
-
-		stay += at_old - at_new;
-	}
-	return stay > 0;
-}
+#define SETTLED		240	/* s: a young group still finds its rate */
+#define WALKS		3.0	/* sigmas of what crystals do by themselves */
+#define TRIPS		4	/* corrections in a row off the course */
+#define PATIENCE	(SECOND / 2)	/* ns for witnesses to answer */
 
 static double tolerance(const struct node *node, struct node_now now, const struct msg_correct *c)
 {
@@ -80,29 +31,60 @@ static double tolerance(const struct node *node, struct node_now now, const stru
 	       SIGMAS * hypot(follow_sigma(node, now), (double)c->sigma_ns);
 }
 
-/* Unsigned: a message may say anything. */
+/* ns by which it moves the group's time. Unsigned: a message may say anything. */
 static double shift(const struct node *node, const struct msg_correct *c)
 {
 	return (double)(int64_t)((uint64_t)(c->ref_real_ns - c->offset_ns) -
 				 (uint64_t)servo_line(&node->servo, c->ref_raw_ns));
 }
 
-/* ns by which the correction is wrong as far as this node can tell, or 0. */
-static double at_fault(const struct node *node, struct node_now now, const struct msg_correct *c,
-		       size_t *n)
+static bool is_witness(const struct node *node, const struct peer *peer)
 {
-	const struct check *k = &node->check;
-	double by = shift(node, c), may = tolerance(node, now, c);
-	struct witnesses w;
+	return peer->node_id != node->follow.master_id && peer->missed < MISSED &&
+	       peer->flags & BERK_F_DRIVEN;
+}
 
-	ask(node, &w);
-	*n = w.n;
-	if (fabs(by) > may && object(&w, by, may))
-		return by;
-	if (!w.n || c->steered)
-		return 0;
-	return fmin(fabs(k->own_ns), fabs(k->all_ns)) > may / 2 && k->own_ns * k->all_ns > 0 ?
-	       k->own_ns : 0;
+/* --- at once */
+
+static void ask(struct node *node, struct node_now now)
+{
+	const struct master *m = &node->master;
+
+	node->check.asked_raw = now.raw_ns;
+	for (size_t i = 0; i < m->n; i++)
+		m->peer[i]->place_half = INFINITY;
+	measure_urgent(node, now);
+}
+
+/* Of the exchanges since then, the one with the shortest delay. */
+void check_sample(const struct node *node, struct peer *peer, const struct berk_sample *s)
+{
+	double delay = (double)((s->t4.raw_ns - s->t1.raw_ns) - (s->t3.raw_ns - s->t2.raw_ns));
+	double half = peer->track.ready ? fmin(delay, delay - peer->track.delay_ns) / 2 : delay / 2;
+
+	if (s->t1.raw_ns < node->check.asked_raw || delay < 0 || half > peer->place_half ||
+	    s->flags & (BERK_SAMPLE_LOCAL_STEP | BERK_SAMPLE_PEER_STEP))
+		return;
+	peer->place_half = fmax(half, 0);
+	peer->place_ns = ((double)(s->t2.real_ns - s->t1.real_ns) +
+			  (double)(s->t3.real_ns - s->t4.real_ns)) / 2;
+}
+
+/* How many more are at the old line than at one that is shifted by that. */
+static int objections(const struct node *node, struct node_now now, double by, double may)
+{
+	const struct master *m = &node->master;
+	double pending = servo_pending(&node->servo, now.raw_ns);
+	int stay = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+		double place = peer->place_ns + pending, limit = may + peer->place_half;
+
+		if (is_witness(node, peer) && peer->place_half < INFINITY)
+			stay += (fabs(place) <= limit) - (fabs(place - by) <= limit);
+	}
+	return stay;
 }
 
 /* Back onto the course that the line had before the master led it astray. */
@@ -119,72 +101,184 @@ static void revert(struct node *node, struct node_now now)
 	k->real = real;
 }
 
-bool check_correction(struct node *node, struct node_now now, uint64_t from_id,
-		      const struct msg_correct *c)
+static void distrust(struct node *node, struct node_now now, double by)
 {
-	struct follow *f = &node->follow;
 	struct check *k = &node->check;
-	double by;
-	size_t n;
+	uint64_t master_id = node->follow.master_id;
 
-	if (f->master_id != from_id)
-		k->own_ns = k->all_ns = 0;	/* that was of the one before */
-	if (!f->heard || f->master_id != from_id ||
-	    (f->state == BERK_STATE_UNSYNCHRONISED && !f->withdrawn) ||
-	    !node->servo.have_line) {
-		k->wrong = 0;
-		return true;
-	}
-	by = at_fault(node, now, c, &n);
-	if (by == 0) {
-		k->wrong = 0;
-		return true;
-	}
-	if (++k->wrong < TWICE)
-		return false;
 	node_say(node, now.raw_ns, LOG_ERR, "master %016" PRIx64 " moves the group by %+.1f us, which"
-		 " neither this clock nor %zu others can confirm: not followed any more",
-		 from_id, by * 1e-3, n);
+		 " other clocks do not confirm: not followed any more", master_id, by * 1e-3);
 	revert(node, now);
-	k->own_ns = k->all_ns = 0;
-	elect_distrust(node, now, from_id);
+	k->own_ns = k->all_ns = k->trips = 0;
+	elect_distrust(node, now, master_id);
+}
+
+static void judge(struct node *node, struct node_now now)
+{
+	struct check *k = &node->check;
+	double by = shift(node, &k->held);
+
+	k->holding = false;
+	if (objections(node, now, by, tolerance(node, now, &k->held)) > 0) {
+		distrust(node, now, by);
+		return;
+	}
+	k->anchored = false;
+	follow_accept(node, now, &k->held_from, k->held_id, &k->held);
+}
+
+void check_witnessed(struct node *node, struct node_now now)
+{
+	if (node->check.holding)
+		judge(node, now);
+}
+
+static bool any_witness(const struct node *node)
+{
+	const struct master *m = &node->master;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (is_witness(node, m->peer[i]) && m->peer[i]->track.started)
+			return true;
+	return false;
+}
+
+bool check_correction(struct node *node, struct node_now now, const union node_addr *from,
+		      uint64_t from_id, const struct msg_correct *c)
+{
+	const struct follow *f = &node->follow;
+	struct check *k = &node->check;
+
+	if (f->master_id != from_id) {	/* what there was is of the one before */
+		k->holding = false;
+		k->own_ns = k->all_ns = k->trips = 0;
+	}
+	if (node->servo.have_line && fabs(shift(node, c)) <= tolerance(node, now, c)) {
+		k->holding = false;
+		return true;
+	}
+	if (!f->heard || f->master_id != from_id || !node->servo.have_line ||
+	    (f->state == BERK_STATE_UNSYNCHRONISED && !f->withdrawn) || !any_witness(node) ||
+	    (k->holding && now.raw_ns - k->asked_raw > PATIENCE)) {	/* nobody answered */
+		check_restart(node);
+		return true;
+	}
+	if (!k->holding)
+		ask(node, now);
+	k->holding = true;
+	k->held = *c;
+	k->held_from = *from;
+	k->held_id = from_id;
 	return false;
 }
 
 void check_restart(struct node *node)
 {
-	node->check = (struct check){ 0 };
+	node->check.holding = false;
+	node->check.anchored = false;
 }
 
-/* How the line has gone on since the last correction, against its course until then. */
-void check_applied(struct node *node, struct node_now now)
+/* --- slowly */
+
+void check_course(struct node *node)
+{
+	node->check.anchored = false;
+}
+
+/* The crystals of the witnesses, seen from ours. */
+struct crystals {
+	size_t n;
+	uint64_t ids;		/* shows when they are not the same any more */
+	double phase;		/* ns: RAW minus RAW, mean */
+	double rate;		/* ppb, mean */
+	double wander;		/* ppb per sqrt(s), of the most restless */
+};
+
+static void look(const struct node *node, int64_t raw, struct crystals *x)
+{
+	const struct master *m = &node->master;
+
+	*x = (struct crystals){ 0 };
+	for (size_t i = 0; i < m->n && x->n < WITNESSES_MAX; i++) {
+		const struct peer *peer = m->peer[i];
+
+		if (!is_witness(node, peer) || !peer->track.ready)
+			continue;
+		x->phase += (double)(track_peer_raw(&peer->track, raw) - raw);
+		x->rate += peer->track.rate_ppb;
+		x->ids ^= peer->node_id * 0x9e3779b97f4a7c15ULL;
+		x->wander = fmax(x->wander, peer->track.wander.ppb);
+		x->n++;
+	}
+	if (x->n) {
+		x->phase /= (double)x->n;
+		x->rate /= (double)x->n;
+	}
+}
+
+/* ppb: how the line has gone on since k->raw, in our RAW time, and against the witnesses'. */
+static void departures(const struct node *node, const struct crystals *x, double dt,
+		       double *own, double *all)
+{
+	const struct servo *s = &node->servo;
+	const struct check *k = &node->check;
+	double others = x->ids == k->ids ? (x->phase - k->phase) / dt : x->rate;
+
+	*own = (double)((s->line_real - k->real) - (s->line_raw - k->raw)) / dt;
+	*all = *own - others;
+}
+
+static void follow_course(struct node *node, const struct crystals *x)
 {
 	const struct servo *s = &node->servo;
 	struct check *k = &node->check;
-	double dt, slope, leak;
-	struct witnesses w;
+	double dt = (double)(s->line_raw - k->raw) * 1e-9, leak = exp(-dt / LEAK), own, all;
 
-	ask(node, &w);
-	if (w.ids != k->ids)	/* others: they see the same line */
-		k->all_ppb += k->rate_ppb - w.rate;
-	k->ids = w.ids;
-	k->rate_ppb = w.rate;
+	departures(node, x, dt, &own, &all);
+	if (x->ids != k->ids)	/* others see the same line */
+		k->all_ppb += k->rate_ppb - x->rate;
+	k->own_ns = k->own_ns * leak + (own - k->own_ppb) * dt;
+	k->all_ns = k->all_ns * leak + (all - k->all_ppb) * dt;
+	k->own_ppb += (own - k->own_ppb) * fmin(dt / COURSE, 1);
+	k->all_ppb += (all - k->all_ppb) * fmin(dt / COURSE, 1);
+}
+
+static bool off_course(const struct node *node, double may)
+{
+	const struct check *k = &node->check;
+
+	return fmin(fabs(k->own_ns), fabs(k->all_ns)) > may && k->own_ns * k->all_ns > 0;
+}
+
+void check_applied(struct node *node, struct node_now now, const struct msg_correct *c)
+{
+	const struct servo *s = &node->servo;
+	struct check *k = &node->check;
+	struct crystals x;
+
+	look(node, s->line_raw, &x);
 	if (!k->anchored) {
 		k->anchored = true;
 		k->since = now.raw_ns;
 	}
-	if (now.raw_ns - k->since < SETTLED * SECOND) {
+	if (now.raw_ns - k->since < SETTLED * SECOND || c->steered) {
 		k->own_ppb = s->line_ppb;
-		k->all_ppb = s->line_ppb - w.rate;
+		k->all_ppb = s->line_ppb - x.rate;
+		k->own_ns = k->all_ns = 0;
 	} else if (s->line_raw > k->raw) {
-		dt = (double)(s->line_raw - k->raw) * 1e-9;
-		slope = (double)((s->line_real - k->real) - (s->line_raw - k->raw)) / dt;
-		leak = exp(-dt / LEAK);
-		k->own_ns = k->own_ns * leak + (slope - k->own_ppb) * dt;
-		k->all_ns = k->all_ns * leak + (slope - w.rate - k->all_ppb) * dt;
-		k->own_ppb += (slope - k->own_ppb) * fmin(dt / COURSE, 1);
-		k->all_ppb += (slope - w.rate - k->all_ppb) * fmin(dt / COURSE, 1);
+		follow_course(node, &x);
 	}
 	k->raw = s->line_raw;
 	k->real = s->line_real;
+	k->ids = x.ids;
+	k->phase = x.phase;
+	k->rate_ppb = x.rate;
+	if (!x.n || !off_course(node, tolerance(node, now, c) / 2 +
+				WALKS * window_walk(x.wander, LEAK))) {
+		k->trips = 0;
+	} else if (++k->trips < TRIPS) {
+		ask(node, now);		/* the witnesses' tracks may be late */
+	} else {
+		distrust(node, now, k->own_ns);
+	}
 }

@@ -229,8 +229,9 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 			count(node, now);
 		return;
 	}
-	if (e->resigned && h->master_id == node->follow.master_id)
-		return;		/* it has not heard yet */
+	if ((e->resigned && h->master_id == node->follow.master_id) ||
+	    elect_distrusts(node, now, h->master_id))
+		return;		/* it has not heard yet; or it must know better */
 	if (h->term >= e->claimed) {	/* ours was too low */
 		if (h->term - e->claimed < TERM_LEAP)
 			e->promised = h->term;
@@ -439,7 +440,8 @@ void elect_round(struct node *node, struct node_now now)
 	struct elect *e = &node->elect;
 	int64_t interval = follow_interval(node);
 
-	if (e->rival_id && now.raw_ns - e->rival_raw >= interval / 4)
+	note_size(node, now, node->master.followers);
+	if (e->rival_id && now.raw_ns - e->rival_raw >= interval * 5 / 4)
 		decide(node, now);
 	if (e->stance != LEADING || now.raw_ns < e->hello_next)
 		return;

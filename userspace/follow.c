@@ -386,6 +386,21 @@ static enum msg_status judge(struct node *node, struct node_now now, uint64_t fr
 	return (int32_t)(c->round - f->round) < 0 ? MSG_STALE : MSG_APPLIED;
 }
 
+void follow_accept(struct node *node, struct node_now now, const union node_addr *from,
+		   uint64_t from_id, const struct msg_correct *c)
+{
+	if (node->elect.stance == LEADING)
+		elect_yield(node, now, from_id, from);
+	follow_apply(node, now, from_id, c);
+	node->follow.master_addr = *from;
+	elect_corrected(node, now, from, c);
+	measure_align(node, now);
+	for (unsigned int i = 0; i < c->n_told; i++)
+		meet(node, now, from, &c->told[i]);
+	follow_publish(node, now);
+	check_applied(node, now, c);
+}
+
 void follow_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_correct *c)
 {
@@ -395,18 +410,10 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 	if (from_id == node->conf.node_id || node->elect.twice)
 		return;
 	status = judge(node, now, from_id, c);
-	if (status == MSG_APPLIED && !check_correction(node, now, from_id, c))
-		status = MSG_REFUSED;
 	if (status == MSG_APPLIED) {
-		if (node->elect.stance == LEADING)
-			elect_yield(node, now, from_id, from);
-		follow_apply(node, now, from_id, c);
-		f->master_addr = *from;
-		elect_corrected(node, now, from, c);
-		check_applied(node, now);
-		for (unsigned int i = 0; i < c->n_told; i++)
-			meet(node, now, from, &c->told[i]);
-		follow_publish(node, now);
+		if (!check_correction(node, now, from, from_id, c))
+			return;
+		follow_accept(node, now, from, from_id, c);
 	}
 	node->do_ack = c->want_ack || status != MSG_APPLIED;
 	node->ack_to = *from;

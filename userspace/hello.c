@@ -82,8 +82,8 @@ static union node_addr scoped(const union node_addr *addr, const union node_addr
 
 /*
  * We lead, and h is of a node that is in the group of another. Which one is larger
- * shows at the end of a round: a master that stood still may have lost its own. What
- * the other master says itself counts more than what others say of it.
+ * shows only when both have made a round: a master that stood still may have lost its
+ * own. What the other master says itself counts more than what others say of it.
  */
 static void meet_group(struct node *node, struct node_now now, const union node_addr *from,
 		       const struct msg_hello *h)
@@ -96,11 +96,12 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 		return;
 	if (!h->master && e->rival_id == h->master_id && h->term == e->rival_term)
 		return;
+	if (e->rival_id != h->master_id)
+		e->rival_raw = now.raw_ns;
 	e->rival_id = h->master_id;
 	e->rival_addr = addr;
 	e->rival_size = h->size;
 	e->rival_term = h->term;
-	e->rival_raw = now.raw_ns;
 }
 
 /* Nodes that have not heard of our election yet still name the master before us. */

@@ -284,8 +284,12 @@ void master_finish(struct node *node, struct node_now now)
 	members_note(node);
 	m->have_own = false;
 	for (size_t i = 0; i < m->n; i++) {
-		m->peer[i]->answered = false;
-		m->peer[i]->restarted = false;
+		struct peer *peer = m->peer[i];
+
+		/* Quick rounds come more often than reports. */
+		peer->answered = peer->reports &&
+				 now.raw_ns - peer->heard_raw < follow_interval(node) * 5 / 4;
+		peer->restarted = false;
 	}
 }
 

@@ -15,6 +15,9 @@
 #define REPLY_MAX	(SECOND / 2)	/* ns to wait for answers... */
 #define REPLY_MIN	(SECOND / 20)	/* ...when all are known to be near */
 #define REPLY_DELAYS	4	/* times the longest round trip */
+#define URGENT		3	/* probes: two samples are complete at once */
+#define QUICK_REPORTS	6	/* at first */
+#define REPORT_LEAD	(SECOND / 5)	/* ns before the correction that a report is to be part of */
 #define RECENT		2	/* periods */
 #define STANDBY_EVERY	2	/* intervals */
 #define WITNESS_EVERY	4	/* intervals */
@@ -32,7 +35,9 @@ static uint64_t master_of(const struct node *node)
 /* Reports are made every interval, and in the middle between two there is time for others. */
 static bool report_due(const struct node *node)
 {
-	return reporting(node) && node->measure.turn % 2 == 0;
+	const struct measure *me = &node->measure;
+
+	return reporting(node) && !me->urgent && (me->turn < QUICK_REPORTS || me->turn % 2 == 0);
 }
 
 static unsigned int check_every(const struct node *node)
@@ -45,7 +50,7 @@ static int64_t period(struct node *node)
 	if (node->elect.stance == LEADING)
 		return master_period(node);
 	if (reporting(node))
-		return follow_interval(node) / 2;
+		return follow_interval(node) / (node->measure.turn < QUICK_REPORTS ? 4 : 2);
 	return check_every(node) * follow_interval(node);
 }
 
@@ -59,8 +64,8 @@ static bool wanted(const struct node *node, const struct peer *peer)
 		return !peer->reports;
 	if (report_due(node))
 		return master && peer->node_id == master;
-	if (node->elect.stance != FOLLOWING ||
-	    (reporting(node) && node->measure.turn % (2 * check_every(node)) != 1))
+	if (node->elect.stance != FOLLOWING || peer->node_id == master ||
+	    (reporting(node) && !node->measure.urgent && node->measure.turn % (2 * check_every(node)) != 1))
 		return false;
 	return node->elect.rank == 1 ? !peer->reports : peer->witness;
 }
@@ -72,7 +77,8 @@ static void choose(struct node *node)
 
 	me->n = 0;
 	for (size_t i = 0; i < m->n; i++) {
-		m->peer[i]->probed = wanted(node, m->peer[i]);
+		m->peer[i]->probed = wanted(node, m->peer[i]) &&
+				     (!me->urgent || me->n < WITNESSES_MAX);
 		if (m->peer[i]->probed)
 			me->list[me->n++] = m->peer[i]->index;
 	}
@@ -101,7 +107,7 @@ static void start_round(struct node *node, struct node_now now, int64_t length)
 {
 	struct measure *me = &node->measure;
 	bool full = node->elect.stance == LEADING || report_due(node);
-	unsigned int burst = full ? node->conf.burst : 1;
+	unsigned int burst = full ? node->conf.burst : me->urgent ? URGENT : 1;
 	int64_t spacing = length / (4 * (int64_t)burst), deadline;
 
 	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
@@ -133,6 +139,9 @@ static void finish_check(struct node *node, struct node_now now)
 			continue;
 		peer->probed = false;
 		track_update(&peer->track, now.raw_ns);
+		if (peer->restarted || peer->track.upset)	/* it, or we */
+			check_course(node);
+		peer->restarted = false;
 		if (!peer->answered) {
 			peer->missed += peer->missed < MISSED;
 			continue;
@@ -144,6 +153,7 @@ static void finish_check(struct node *node, struct node_now now)
 	}
 	peers_forget(node, now);
 	members_note(node);
+	check_witnessed(node, now);
 }
 
 static void finish(struct node *node, struct node_now now)
@@ -165,6 +175,32 @@ void measure_from(struct node *node, int64_t raw_ns)
 	me->turn = 0;
 }
 
+void measure_urgent(struct node *node, struct node_now now)
+{
+	struct measure *me = &node->measure;
+
+	me->urgent = true;
+	me->round_next = me->in_round ? me->round_ends : now.raw_ns;
+}
+
+void measure_align(struct node *node, struct node_now now)
+{
+	struct measure *me = &node->measure;
+	int64_t interval = follow_interval(node);
+	int64_t lead = SPACING_MAX * node->conf.burst + REPORT_LEAD;
+
+	if (!reporting(node) || me->turn < QUICK_REPORTS || me->urgent || me->in_round)
+		return;
+	if (lead > interval / 2)
+		lead = interval / 2;
+	if (me->turn % (2 * check_every(node)) == 1) {	/* the witnesses, in between */
+		me->round_next = now.raw_ns + interval / 5;
+		return;
+	}
+	me->turn += me->turn % 2;
+	me->round_next = now.raw_ns + interval - lead;
+}
+
 void measure_timer(struct node *node, struct node_now now)
 {
 	struct measure *me = &node->measure;
@@ -180,10 +216,13 @@ void measure_timer(struct node *node, struct node_now now)
 		me->round_next = now.raw_ns + length;
 	choose(node);
 	me->round++;
-	me->turn++;
 	if (me->n)
 		start_round(node, now, length);
-	else if (node->elect.stance == LEADING)
+	me->turn += !me->urgent;
+	me->urgent = false;
+	if (me->n)
+		return;
+	if (node->elect.stance == LEADING)
 		master_finish(node, now);
 }
 
@@ -237,6 +276,8 @@ void measure_sample(struct node *node, struct node_now now, const struct berk_sa
 		if (me->n_reported < REPORTED)
 			me->reported[me->n_reported++] = *sample;
 	}
+	if (node->check.holding)
+		check_sample(node, peer, sample);
 	take(node, now, peer, sample);
 }
 

@@ -67,7 +67,7 @@ static void note_term(struct node *node, struct node_now now, struct peer *peer)
 		return;
 	}
 	if (peer->standing.state != BERK_PEER_FOREIGN) {
-		standing_lower(&peer->standing, BERK_PEER_FOREIGN, BERK_WHY_NONE);
+		standing_lower(&peer->standing, BERK_PEER_FOREIGN, BERK_WHY_REFUSES);
 		node_say(node, now.raw_ns, LOG_NOTICE,
 			 "peer %s follows another master: asking whose group is larger",
 			 peer_text(peer, text));

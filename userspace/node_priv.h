@@ -22,6 +22,7 @@
 #define MISSED		2	/* rounds without an answer: silent */
 #define RATE_UNKNOWN	100e3	/* ppb */
 #define REPORTED	64	/* samples that wait to be reported */
+#define WITNESSES_MAX	8	/* more are not asked */
 
 /* What makes a clock a member; the master's own is judged like the others'. */
 struct standing {
@@ -50,6 +51,7 @@ struct peer {
 	/* As seen from a slave */
 	bool witness;		/* to be measured, says the master */
 	bool probed;		/* in the round under way */
+	double place_ns, place_half;	/* of its clock, seen from ours, in doubt */
 
 	/* As seen from the master */
 	uint8_t rank;		/* in the order of standbys */
@@ -117,7 +119,7 @@ struct elect {
 	uint64_t rival_id;
 	union node_addr rival_addr;
 	uint32_t rival_size, rival_term;
-	int64_t rival_raw;
+	int64_t rival_raw;	/* when it was heard first */
 
 	uint64_t distrusted;	/* a master that lied... */
 	int64_t distrusted_until;	/* ...and is not believed until then */
@@ -130,14 +132,22 @@ struct elect {
 
 /* What a slave makes of its master's corrections; see check.c */
 struct check {
+	/* At once: a correction that waits for what the witnesses say */
+	bool holding;
+	struct msg_correct held;
+	union node_addr held_from;
+	uint64_t held_id;
+	int64_t asked_raw;
+
+	/* Slowly */
 	bool anchored;
 	int64_t since;		/* that */
 	int64_t raw, real;	/* a point of the line, up to which it was followed */
-	uint64_t ids;		/* of the witnesses... */
-	double rate_ppb;	/* ...and the mean of their crystals, seen from ours */
-	double own_ppb, all_ppb;	/* its course, by this crystal and by the witnesses' */
+	uint64_t ids;		/* of the witnesses, and of their crystals seen from ours... */
+	double phase, rate_ppb;	/* ...the mean then */
+	double own_ppb, all_ppb;	/* the line's course, by this crystal and by theirs */
 	double own_ns, all_ns;	/* its departure from that lately */
-	unsigned int wrong;	/* corrections in a row */
+	unsigned int trips;	/* corrections in a row for which that was too far */
 };
 
 /* Every node: where the group's time is, and how well that is known. */
@@ -162,6 +172,7 @@ struct measure {
 	bool in_round;
 	int64_t round_next, round_ends;
 	unsigned int turn;
+	bool urgent;		/* the next round is for the witnesses */
 	struct berk_sample reported[REPORTED];
 	unsigned int n_reported, n_sent;
 };
@@ -307,6 +318,10 @@ void measure_sample(struct node *node, struct node_now now, const struct berk_sa
 void measure_round_done(struct node *node, struct node_now now, uint32_t round);
 /* The next round, for another purpose than the last, may begin then. */
 void measure_from(struct node *node, int64_t raw_ns);
+/* The witnesses, now. */
+void measure_urgent(struct node *node, struct node_now now);
+/* A correction came: whoever reports does so just before the next. */
+void measure_align(struct node *node, struct node_now now);
 void measure_reported(struct node *node, struct node_now now, const union node_addr *from,
 		      uint64_t from_id, const struct msg_report *report);
 /* The next part of a report, or false. */
@@ -318,6 +333,9 @@ void follow_start(struct node *node, struct node_now now);
 /* Accepted: steer by it from now on. */
 void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 		  const struct msg_correct *c);
+/* From a master that is followed from now on, if it was not before. */
+void follow_accept(struct node *node, struct node_now now, const union node_addr *from,
+		   uint64_t from_id, const struct msg_correct *c);
 /* A correction from somewhere; answers it. */
 void follow_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_correct *c);
@@ -331,11 +349,19 @@ double follow_sigma(const struct node *node, struct node_now now);
 double follow_bound(const struct node *node, struct node_now now);
 
 /* check.c: slaves check their master */
-/* False: that cannot be. */
-bool check_correction(struct node *node, struct node_now now, uint64_t from_id,
-		      const struct msg_correct *c);
-/* After it was applied. */
-void check_applied(struct node *node, struct node_now now);
+/*
+ * True: follow it. False: the witnesses are asked first; then either the correction
+ * is accepted, or the master is not any more.
+ */
+bool check_correction(struct node *node, struct node_now now, const union node_addr *from,
+		      uint64_t from_id, const struct msg_correct *c);
+void check_sample(const struct node *node, struct peer *peer, const struct berk_sample *s);
+/* All samples are there. */
+void check_witnessed(struct node *node, struct node_now now);
+/* After a correction was applied. */
+void check_applied(struct node *node, struct node_now now, const struct msg_correct *c);
+/* Some crystal is not what it was: the course has to be learned anew. */
+void check_course(struct node *node);
 void check_restart(struct node *node);
 
 /* members.c */
