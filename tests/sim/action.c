@@ -22,6 +22,9 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 		for (size_t i = 0; i < SIM_NODES_MAX / 64; i++)
 			h->peers.bits[i] |= a->b.bits[i];
 		break;
+	case DO_CLOCK:
+		h->clock_of = (int)a->value;
+		break;
 	case DO_ABSENT:
 		h->up = false;
 		break;
@@ -131,6 +134,7 @@ void scenario_build(const struct scenario *s, struct world *w, bool faults)
 	free(osc);
 	free(offset);
 	w->plan = s;
+	w->watch.settled = s->settle;
 	w->listen = s->listen[0] ? s->listen : NULL;
 	w->on_action = on_action;
 	for (size_t k = 0; k < s->n_actions; k++) {

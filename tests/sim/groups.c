@@ -111,7 +111,7 @@ void groups_look(struct groups *g, struct world *w)
 {
 	for (int i = 0; i < g->n; i++) {
 		struct host *h = &w->host[i];
-		double offset = vclock_offset(&h->clock, w->now);
+		double offset = vclock_offset(host_clock(w, h), w->now);
 
 		g->offset[i] = counts(h) ? offset : NAN;
 		g->bound[i] = host_bound(w, h);

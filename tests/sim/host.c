@@ -18,7 +18,7 @@ void host_init(struct world *w, int id, const struct osc_conf *osc, double offse
 
 	rng_init(&rng, w->seed, RNG_OSC, (uint64_t)id, 0);
 	rng_init(&h->wake, w->seed, RNG_WAKE, (uint64_t)id, 0);
-	h->id = id;
+	h->id = h->clock_of = id;
 	h->up = true;
 	h->hit = INT64_MAX;
 	h->touched = h->jumped = h->lied = h->named = h->ended = h->readmitted = -1;
@@ -54,6 +54,11 @@ void host_configure(struct host *h)
 		node_reconf(h->node, c);
 }
 
+struct vclock *host_clock(struct world *w, const struct host *h)
+{
+	return &w->host[h->clock_of].clock;
+}
+
 /* Draws how long the daemon waits for the processor, ns. */
 double host_wake(struct host *h)
 {
@@ -63,7 +68,7 @@ double host_wake(struct host *h)
 /* The error of a reading belongs to its moment, not to how many there were before. */
 struct node_now host_now(struct world *w, struct host *h)
 {
-	struct berk_stamp s = vclock_read(&h->clock, w->now);
+	struct berk_stamp s = vclock_read(host_clock(w, h), w->now);
 	struct rng r;
 
 	rng_init(&r, w->seed, RNG_READING, (uint64_t)h->id, (uint64_t)w->now);
@@ -75,7 +80,7 @@ struct node_now host_now(struct world *w, struct host *h)
 
 static int64_t age_of_state(struct world *w, struct host *h)
 {
-	return vclock_read(&h->clock, w->now).raw_ns - h->state_raw;
+	return vclock_read(host_clock(w, h), w->now).raw_ns - h->state_raw;
 }
 
 enum berk_state host_state(struct world *w, struct host *h)
@@ -114,14 +119,14 @@ static void write_drift_file(struct world *w, struct host *h)
 		return;
 	h->drift_ppb = h->state.freq_ppb;
 	h->drift_sigma = h->state.freq_sigma_ppb;
-	h->drift_real = vclock_read(&h->clock, w->now).real_ns;
+	h->drift_real = vclock_read(host_clock(w, h), w->now).real_ns;
 	h->drift_at = w->now;
 }
 
 static void act_publish(struct world *w, struct host *h, const struct node_publish *p)
 {
 	h->state = *p;
-	h->state_raw = vclock_read(&h->clock, w->now).raw_ns;
+	h->state_raw = vclock_read(host_clock(w, h), w->now).raw_ns;
 	h->was_synced |= p->state == BERK_STATE_SYNCHRONISED;
 	watch_publish(w, h);
 	if (w->now - h->drift_at >= DRIFT_WRITE)
@@ -228,12 +233,12 @@ static void act(struct world *w, struct host *h, const struct node_action *a)
 static void arm_timer(struct world *w, struct host *h)
 {
 	int64_t next = node_next_timer(h->node);
-	double left = (double)(next - vclock_read(&h->clock, w->now).raw_ns);
+	double left = (double)(next - vclock_read(host_clock(w, h), w->now).raw_ns);
 
 	if (next == h->timer_raw)
 		return;
 	h->timer_raw = next;
-	left = fmax(left / (1 + osc_rate(&h->clock.osc) * 1e-9), SIM_US) + host_wake(h);
+	left = fmax(left / (1 + osc_rate(&host_clock(w, h)->osc) * 1e-9), SIM_US) + host_wake(h);
 	world_schedule(w, w->now + llrint(left), EV_TIMER, h->id)->id = ++h->timer_id;
 }
 
@@ -283,7 +288,7 @@ void host_ctrl(struct world *w, struct host *h, const struct packet *p)
 
 static void read_drift_file(struct world *w, struct host *h)
 {
-	double age = (double)(vclock_read(&h->clock, w->now).real_ns - h->drift_real) * 1e-9;
+	double age = (double)(vclock_read(host_clock(w, h), w->now).real_ns - h->drift_real) * 1e-9;
 	double walk = age < 0 ? DRIFT_MAX : fmin(DRIFT_WANDER * sqrt(age), DRIFT_MAX);
 
 	h->drift_at = w->now;

@@ -15,7 +15,7 @@ void lie_begin(struct world *w, struct host *h, const struct lie *lie)
 
 	h->lie = *lie;
 	h->lie.since = w->now;
-	h->lie.at = vclock_read(&h->clock, w->now);
+	h->lie.at = vclock_read(host_clock(w, h), w->now);
 	rng_init(&h->lie.rng, w->seed, RNG_LIE, (uint64_t)h->id, (uint64_t)w->now);
 	h->deaf = lie->kind == LIE_DEAF;
 	if (lie->kind != LIE_NONE && h->lied < 0)

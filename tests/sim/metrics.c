@@ -113,7 +113,7 @@ static void look_at_rate(struct metrics *m, double mean)
 
 	for (int i = 0; i < m->s->n; i++)
 		if (!isnan(m->offset[i])) {
-			crystals += osc_phase(&m->w->host[i].clock.osc, m->w->now);
+			crystals += osc_phase(&host_clock(m->w, &m->w->host[i])->osc, m->w->now);
 			n++;
 		}
 	if (m->w->now < m->s->settle)

@@ -37,8 +37,8 @@ static int64_t quantise(int64_t ns, double quantum)
 static struct mark mark(struct world *w, struct host *h, int peer, uint8_t src)
 {
 	struct mark m = {
-		.at = vclock_read(&h->clock, w->now),
-		.set_seq = h->clock.set_seq,
+		.at = vclock_read(host_clock(w, h), w->now),
+		.set_seq = host_clock(w, h)->set_seq,
 		.src = src,
 	};
 

@@ -39,7 +39,8 @@ static void range(const struct rate *r, struct world *w, double *low, double *hi
 	*low = INFINITY;
 	*high = -INFINITY;
 	for (int i = 0; i < w->n; i++) {
-		double ppb = (osc_phase(&w->host[i].clock.osc, w->now) - r->crystal[i]) / seconds;
+		struct osc *osc = &host_clock(w, &w->host[i])->osc;
+		double ppb = (osc_phase(osc, w->now) - r->crystal[i]) / seconds;
 
 		if (world_lately(w, w->host[i].jumped))
 			continue;
@@ -98,6 +99,6 @@ void rate_look(struct rate *r, const struct groups *g, struct world *w)
 	r->since = w->now;
 	for (int i = 0; i < g->n; i++) {
 		r->clock[i] = g->settled[i] ? g->offset[i] : NAN;
-		r->crystal[i] = osc_phase(&w->host[i].clock.osc, w->now);
+		r->crystal[i] = osc_phase(&host_clock(w, &w->host[i])->osc, w->now);
 	}
 }

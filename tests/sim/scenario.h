@@ -42,7 +42,7 @@ int parse_fields(const struct key *key, const char *text, int k, struct rng *r, 
 
 /* --- scenario.c: what shall happen */
 enum action_type {
-	DO_LINK, DO_OSC, DO_HOST, DO_CONF, DO_PEER, DO_OFFSET, DO_ABSENT,
+	DO_LINK, DO_OSC, DO_HOST, DO_CONF, DO_PEER, DO_OFFSET, DO_ABSENT, DO_CLOCK,
 	DO_STEP, DO_FREQ, DO_TEMP, DO_PAUSE, DO_QUEUE, DO_STOP, DO_KILL, DO_START, DO_OFF, DO_ON,
 	DO_LIE,
 };
@@ -121,6 +121,7 @@ bool parse_osc(struct line *l);
 bool parse_host(struct line *l);
 bool parse_conf(struct line *l);
 bool parse_peer(struct line *l);
+bool parse_clock(struct line *l);
 bool parse_link(struct line *l);
 bool parse_down(struct line *l);
 bool parse_offset(struct line *l);

@@ -173,6 +173,22 @@ bool parse_peer(struct line *l)
 	return true;
 }
 
+/* Another daemon on that machine, for another network: it never sets the clock. */
+bool parse_clock(struct line *l)
+{
+	struct action *act;
+	struct set a;
+	double of;
+
+	if (!line_nodes(l, 1, &a) ||
+	    !line_number(l, 2, UNIT_NUMBER, 0, l->s->n - 1, &of))
+		return false;
+	act = line_add(l, DO_CLOCK);
+	act->a = a;
+	act->value = of;
+	return true;
+}
+
 /* link A B: both ways; link A > B: only from A to B */
 bool parse_link(struct line *l)
 {

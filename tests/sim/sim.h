@@ -287,6 +287,7 @@ struct host {
 	struct wish wish;
 	struct set peers;	/* configured */
 	struct vclock clock;
+	int clock_of;		/* the host whose clock this one uses: itself, usually */
 	struct rng wake;
 	struct lie lie;
 	bool up, paused;
@@ -356,6 +357,7 @@ struct watch {
 	uint64_t claims;	/* of one node to one term */
 	int breaches[BREACHES];
 	char first[200];	/* of them */
+	int64_t settled;	/* from when on those are counted: */
 	int accused;		/* healthy nodes that a master took for faulty */
 	/* A fault befell the master: until another one's correction is accepted */
 	int64_t fault_at;	/* -1: none did, or that is over */
@@ -470,6 +472,8 @@ void host_power_on(struct world *w, struct host *h, double rtc);
 void host_pause(struct world *w, struct host *h, int64_t ns);
 /* Somebody steps the clock. */
 void host_step(struct world *w, struct host *h, int64_t ns);
+/* The clock that it uses. */
+struct vclock *host_clock(struct world *w, const struct host *h);
 double host_wake(struct host *h);
 struct node_now host_now(struct world *w, struct host *h);
 /* What the node says of itself and is still valid. */

@@ -134,6 +134,7 @@ static const struct statement statements[] = {
 	{ "host", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_host, 0 },
 	{ "conf", "NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_conf, 0 },
 	{ "peer", "NODES NODES", 3, START, parse_peer, 0 },
+	{ "clock", "NODES NODE", 3, START, parse_clock, 0 },
 	{ "absent", "NODES", 2, START, parse_plain, DO_ABSENT },
 	{ "link", "NODES [>] NODES KEY=VALUE...", WORDS_MAX, BOTH, parse_link, 0 },
 	{ "down", "NODES [>] NODES", 4, BOTH, parse_down, 0 },

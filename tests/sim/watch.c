@@ -200,8 +200,8 @@ void watch_note(struct world *w, const struct host *h, struct host *peer,
 	if (peer->lie.kind == LIE_NONE && peer->ended >= 0 && peer->readmitted < 0 &&
 	    note->state == BERK_PEER_MEMBER)
 		peer->readmitted = w->now;
-	w->watch.accused += note->state == BERK_PEER_FALSETICKER && world_healthy(w, peer) &&
-			    world_healthy(w, h);
+	w->watch.accused += w->now >= w->watch.settled && world_healthy(w, h) &&
+			    world_healthy(w, peer) && note->state == BERK_PEER_FALSETICKER;
 }
 
 void watch_fault(struct world *w, const struct set *hit)
