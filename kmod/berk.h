@@ -5,6 +5,7 @@
  *
  * Locks, outermost first:
  *	berk_net.conf_lock	configuration, opening and closing; mutex
+ *	rtnl_mutex		of the kernel; taken by joining groups, and closing
  *	berk_peers.lock		the peer table, the round; mutex
  *	berk_sock.tx_lock	one send at a time; mutex
  *	the spinlocks of exchanges, the ring, answers, pending stamps and the
@@ -29,6 +30,7 @@
 
 #include "wire.h"
 
+struct genl_info;
 struct net;
 struct sk_buff;
 struct sock;
@@ -237,9 +239,13 @@ struct berk_sock {
 
 int berk_sock_open(struct berk_net *bn);
 void berk_sock_close(struct berk_net *bn);
-int berk_sock_join(struct berk_net *bn, union berk_addr *group, u32 ifindex);
+int berk_sock_option(struct socket *sock, int level, int option, void *value, size_t size);
 int berk_sock_send(struct berk_net *bn, const union berk_addr *to,
 		   const union berk_addr *from, struct berk_msg *msg, u32 owner);
+
+/* --- group.c: all nodes near, by multicast */
+
+int berk_group_join(struct berk_net *bn, union berk_addr *group, u32 ifindex);
 
 /* --- receive.c: packets, and transmit stamps coming back */
 
@@ -272,7 +278,18 @@ void berk_round_replied(struct berk_net *bn, u32 id);
 int berk_thread_start(struct berk_net *bn);
 void berk_thread_stop(struct berk_net *bn);
 
-/* --- netlink.c: requests */
+/* --- request.c: carrying out requests */
+
+int berk_do_status_get(struct sk_buff *request, struct genl_info *info);
+int berk_do_conf_set(struct sk_buff *request, struct genl_info *info);
+int berk_do_peer_set(struct sk_buff *request, struct genl_info *info);
+int berk_do_peer_del(struct sk_buff *request, struct genl_info *info);
+int berk_do_peer_note(struct sk_buff *request, struct genl_info *info);
+int berk_do_round_start(struct sk_buff *request, struct genl_info *info);
+int berk_do_ctrl_send(struct sk_buff *request, struct genl_info *info);
+int berk_do_publish(struct sk_buff *request, struct genl_info *info);
+
+/* --- netlink.c: the family */
 
 extern struct genl_family berk_family;
 
