@@ -129,6 +129,8 @@ static void act_publish(struct world *w, struct host *h, const struct node_publi
 	h->state_raw = vclock_read(host_clock(w, h), w->now).raw_ns;
 	h->was_synced |= p->state == BERK_STATE_SYNCHRONISED;
 	watch_publish(w, h);
+	if (w->on_publish)
+		w->on_publish(w, h);
 	if (w->now - h->drift_at >= DRIFT_WRITE)
 		write_drift_file(w, h);
 }

@@ -27,6 +27,27 @@ static void on_exchange(struct world *w, const struct berk_sample *s)
 						  (s->t3.raw_ns - s->t2.raw_ns)));
 }
 
+/* error: of its clock, ns */
+static void judge_bound(struct metrics *m, int i, double error)
+{
+	double bound = m->g->bound[i];
+
+	if (error > bound + TOLERANCE && world_healthy(m->w, &m->w->host[i]))
+		watch_breach(m->w, BREACH_BOUND, &m->w->host[i],
+			     "is off by %.3f us, its bound is %.3f us", error * 1e-3, bound * 1e-3);
+}
+
+/* A new bound is true from its first moment on. */
+static void on_publish(struct world *w, struct host *h)
+{
+	struct metrics *m = w->arg;
+	struct groups *g = m->g;
+
+	groups_look(g, w);
+	if (g->of[h->id] >= 0 && !isnan(g->mean[g->of[h->id]]))
+		judge_bound(m, h->id, fabs(g->offset[h->id] - g->mean[g->of[h->id]]));
+}
+
 struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv)
 {
 	struct metrics *m = world_alloc(NULL, 1, sizeof(*m));
@@ -53,6 +74,7 @@ struct metrics *metrics_new(const struct scenario *s, struct world *w, FILE *csv
 	}
 	w->arg = m;
 	w->on_exchange = on_exchange;
+	w->on_publish = on_publish;
 	return m;
 }
 
@@ -143,9 +165,7 @@ static void look_at_bound(struct metrics *m, int i, double group)
 		snprintf(m->note, sizeof(m->note),
 			 "at %.1f s node %d was off by %.3f us, its bound %.3f us",
 			 (double)m->w->now * 1e-9, i, error * 1e-3, bound * 1e-3);
-	if (error > bound + TOLERANCE && world_healthy(m->w, &m->w->host[i]))
-		watch_breach(m->w, BREACH_BOUND, &m->w->host[i],
-			     "is off by %.3f us, its bound is %.3f us", error * 1e-3, bound * 1e-3);
+	judge_bound(m, i, error);
 	if (m->w->now >= m->s->settle)
 		hist_add(&m->width, bound);
 }

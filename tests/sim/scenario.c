@@ -76,9 +76,9 @@ void scenario_init(struct scenario *s, uint64_t seed)
 
 bool scenario_check(struct scenario *s, const char *name, char err[ERR_MAX])
 {
-	double burst = round(s->probes * (double)s->conf.interval_ns * 1e-9);
+	double burst = s->probes * (double)s->conf.interval_ns * 1e-9;
 
-	s->conf.burst = (unsigned int)fmax(1, fmin(burst, BERK_BURST_MAX));
+	s->conf.burst = fmax(1, fmin(burst, BERK_BURST_MAX));
 	if (!s->n)
 		snprintf(err, ERR_MAX, "%.200s: there are no nodes; say `nodes 5'", name);
 	else if (s->settle >= s->duration)

@@ -385,11 +385,12 @@ struct world {
 	struct set victims;	/* of WHO_VICTIM */
 	struct watch watch;
 	const char *listen;	/* for this in the logs, or NULL */
-	/* Who wants to know: of an EV_ACTION; of every exchange that came back */
+	/* Who wants to know: of an EV_ACTION; of every exchange that came back; of a new state */
 	void (*on_action)(struct world *w, uint32_t id);
 	void (*on_exchange)(struct world *w, const struct berk_sample *s);
+	void (*on_publish)(struct world *w, struct host *h);
 	const void *plan;	/* of the first */
-	void *arg;		/* of the second */
+	void *arg;		/* of the others */
 
 	struct slot *heap;
 	size_t n_heap, size;
