@@ -5,7 +5,8 @@
 
 #include "scenario.h"
 
-static void act_on(struct world *w, struct host *h, const struct action *a)
+/* What a machine is like, and what it says. */
+static void change(struct world *w, struct host *h, const struct action *a)
 {
 	switch (a->type) {
 	case DO_OSC:
@@ -32,6 +33,15 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 		lie_begin(w, h, &(struct lie){ .kind = (enum lie_kind)a->field, .size = a->value,
 					       .period = a->value2, .to = a->b });
 		break;
+	default:
+		break;
+	}
+}
+
+/* What befalls it. */
+static void happen(struct world *w, struct host *h, const struct action *a)
+{
+	switch (a->type) {
 	case DO_STEP:
 		host_step(w, h, llrint(a->value));
 		break;
@@ -61,7 +71,7 @@ static void act_on(struct world *w, struct host *h, const struct action *a)
 		host_power_on(w, h, a->value);
 		break;
 	default:
-		break;
+		change(w, h, a);
 	}
 }
 
@@ -90,7 +100,7 @@ static void perform(struct world *w, const struct action *planned)
 	}
 	for (int i = 0; i < w->n; i++)
 		if (set_has(&a.a, i))
-			act_on(w, &w->host[i], &a);
+			happen(w, &w->host[i], &a);
 }
 
 static void on_action(struct world *w, uint32_t id)

@@ -60,7 +60,8 @@ bool parse_on(struct line *l)
 	struct action *act;
 	struct set a;
 
-	if (!line_nodes(l, 1, &a) || (l->n > 2 && !line_number(l, 2, UNIT_TIME, -SIM_EPOCH, 1e16, &rtc)))
+	if (!line_nodes(l, 1, &a) ||
+	    (l->n > 2 && !line_number(l, 2, UNIT_TIME, -SIM_EPOCH, 1e16, &rtc)))
 		return false;
 	act = line_add(l, DO_ON);
 	act->a = a;
@@ -120,12 +121,13 @@ bool parse_lie(struct line *l)
 	if (!line_nodes(l, 1, &a))
 		return false;
 	if (l->n < 3 || kind == LIE_KINDS)
-		return line_wrong(l, "accepted: lie NODES none | stuck | steps TIME TIME | jumps TIME TIME"
-			     " | drift RATE | oscillate TIME TIME | twofaced TIME | random TIME |"
-			     " delay TIME | deaf | drag RATE [NODES] | mislead TIME [NODES]");
+		return line_wrong(l, "accepted: lie NODES none | stuck | steps TIME TIME |"
+				  " jumps TIME TIME | drift RATE | oscillate TIME TIME |"
+				  " twofaced TIME | random TIME | delay TIME | deaf |"
+				  " drag RATE [NODES] | mislead TIME [NODES]");
 	n = 3 + (int)strlen(lies[kind].size);
-	if ((n > 3 && !line_number(l, 3, lies[kind].size[0] == 't' ? UNIT_TIME : UNIT_RATE, -1e16, 1e16,
-			      &size)) ||
+	if ((n > 3 && !line_number(l, 3, lies[kind].size[0] == 't' ? UNIT_TIME : UNIT_RATE, -1e16,
+				   1e16, &size)) ||
 	    (n > 4 && !line_number(l, 4, UNIT_TIME, 1e6, 1e16, &period)))
 		return false;
 	if (l->n > n + (kind >= LIE_DRAG))

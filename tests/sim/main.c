@@ -137,11 +137,16 @@ static int64_t last_event(const struct scenario *s, bool faults_only)
 	return last + (last ? 60 * SIM_S : 0);
 }
 
-static bool load_campaign(const struct options *o, struct scenario *s, char err[ERR_MAX])
+static bool load_text(const struct options *o, const char *path, struct scenario *s,
+		      char err[ERR_MAX])
 {
-	char *text = campaign_text(o->seed);
-	bool ok = scenario_parse(s, "campaign", text, err);
+	char *text;
+	bool ok;
 
+	if (strcmp(path, "campaign"))
+		return scenario_load(s, path, err);
+	text = campaign_text(o->seed);
+	ok = scenario_parse(s, "campaign", text, err);
 	if (o->text)
 		fputs(text, stdout);
 	free(text);
@@ -157,8 +162,7 @@ static bool load(const struct options *o, const char *path, struct scenario *s)
 	snprintf(extra, sizeof(extra), "%s", o->extra ? o->extra : "");
 	for (char *p = extra; *p; p++)
 		*p = *p == ';' ? '\n' : *p;
-	if (!(strcmp(path, "campaign") ? scenario_load(s, path, err) :
-					 load_campaign(o, s, err)) || !scenario_parse(s, "--extra", extra, err) ||
+	if (!load_text(o, path, s, err) || !scenario_parse(s, "--extra", extra, err) ||
 	    !scenario_check(s, path, err)) {
 		fprintf(stderr, "%s\n", err);
 		return false;

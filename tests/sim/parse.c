@@ -135,8 +135,8 @@ bool parse_set(const char *text, int n, struct set *set, char err[ERR_MAX])
 	}
 	if (!text)
 		return true;
-	snprintf(err, ERR_MAX, "no such nodes: %s; accepted: *, 0, 1-3, 0,2-4, master, standby, victim;"
-		 " the last is %d",
+	snprintf(err, ERR_MAX, "no such nodes: %s; accepted: *, 0, 1-3, 0,2-4, master, standby,"
+		 " victim; the last is %d",
 		 text, n - 1);
 	return false;
 }

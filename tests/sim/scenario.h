@@ -26,7 +26,7 @@ bool parse_value(const char *text, enum unit unit, int k, struct rng *r, double 
 
 struct key {			/* name=A:B:C */
 	const char *name;
-	/* t(ime) r(ate) p(art) n(umber), capital: may differ by host; or w and the words: 0, 1... */
+	/* t(ime) r(ate) p(art) n(umber), capital: may differ by host; w and words: 0, 1... */
 	const char *fields;
 	size_t first;		/* index of the double that A goes to */
 };

@@ -93,7 +93,8 @@ bool parse_listen(struct line *l)
 	for (int i = 1; i < l->n && len < size; i++)
 		len += (size_t)snprintf(l->s->listen + len, size - len, "%s%s", i > 1 ? " " : "",
 					l->word[i]);
-	return (len && len < size) || line_wrong(l, "accepted: listen TEXT, at most %zu bytes", size - 1);
+	return (len && len < size) ||
+	       line_wrong(l, "accepted: listen TEXT, at most %zu bytes", size - 1);
 }
 
 /* One action for each double; if the value differs, for each node. */

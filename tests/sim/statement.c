@@ -47,8 +47,9 @@ bool line_number(struct line *l, int i, enum unit unit, double low, double high,
 		return false;
 	return (*value >= low && *value <= high) ||
 	       line_wrong(l, "%s is out of range; accepted: %g..%g%s", l->word[i],
-		     unit == UNIT_SECONDS ? low * 1e-9 : low,
-		     unit == UNIT_SECONDS ? high * 1e-9 : high, unit == UNIT_SECONDS ? " s" : "");
+			  unit == UNIT_SECONDS ? low * 1e-9 : low,
+			  unit == UNIT_SECONDS ? high * 1e-9 : high,
+			  unit == UNIT_SECONDS ? " s" : "");
 }
 
 bool line_nodes(struct line *l, int i, struct set *set)
@@ -113,8 +114,8 @@ static bool parse_at(struct line *l)
 		return false;
 	st = l->n > 2 ? find(l, 2) : NULL;
 	if (!st || st->when == START)
-		return line_wrong(l, "what happens then? accepted: step freqstep tempstep pause stop"
-			     " kill start off on reboot lie down up link osc host conf");
+		return line_wrong(l, "what happens then? accepted: step freqstep tempstep pause"
+				  " stop kill start off on reboot lie down up link osc host conf");
 	l->at = (int64_t)at;
 	l->n -= 2;
 	memmove(l->word, l->word + 2, sizeof(*l->word) * (size_t)(l->n + 1));

@@ -421,7 +421,8 @@ static void test_words(void **state)
 
 static void test_conf(void **state)
 {
-	struct scenario s = scenario(1, "nodes 4\nconf 0 role=master\nconf 1 role=slave mode=report\n"
+	struct scenario s = scenario(1, "nodes 4\nconf 0 role=master\n"
+				     "conf 1 role=slave mode=report\n"
 				     "conf 2 priority=7 quorum=majority merge=step node_id=5\n"
 				     "conf 3 reference=yes reference_limit=2ppm\npeer 1 0,2\n"
 				     "absent 3\nsettle 1\n");
