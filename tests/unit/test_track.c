@@ -132,6 +132,30 @@ static void test_converges(void **state)
 	assert_true(c.track.sigma_ns < 300);
 }
 
+/*
+ * Witnesses are probed once in a while: as long as there are few points of them, the
+ * estimate must not pretend to know.
+ */
+static void test_few_points_are_honest(void **state)
+{
+	static const int rounds[] = { 2, 3, 4, 6, 8, 10, 12, 16, 20, 40 };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rounds) / sizeof(*rounds); k++) {
+		int far = 0;
+
+		for (uint64_t seed = 1; seed <= 100; seed++) {
+			begin(-87763, 50e3, 10e3);
+			c.rng = seed * 7919;
+			for (int i = 0; i < rounds[k]; i++)
+				burst(1, 4 * S);
+			far += fabs(c.track.rate_ppb - c.rate) > 5 * c.track.rate_sigma_ppb;
+		}
+		if (far > 3)
+			fail_msg("%d points: %d %% are beyond 5 sigmas", rounds[k], far);
+	}
+}
+
 /* The claimed sigma is true: errors over many seeds against it. */
 static void test_sigma_is_honest(void **state)
 {
@@ -538,6 +562,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_burst),
 		cmocka_unit_test(test_converges),
+		cmocka_unit_test(test_few_points_are_honest),
 		cmocka_unit_test(test_sigma_is_honest),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_nonsense),
