@@ -20,7 +20,8 @@
 #define SIGMAS		8.0
 #define LEAK		64.0	/* s: over which a departure is remembered... */
 #define COURSE		256.0	/* s: ...and over which it becomes the course */
-#define SETTLED		240	/* s: a young group still finds its rate */
+#define PAST		8	/* s, at least: ago, when the line is worth going back to */
+#define SETTLED		150	/* s: a young group still finds its rate */
 #define WALKS		3.0	/* sigmas of what crystals do by themselves */
 #define TRIPS		4	/* corrections in a row off the course */
 #define PATIENCE	(SECOND / 2)	/* ns for witnesses to answer */
@@ -92,11 +93,13 @@ static void revert(struct node *node, struct node_now now)
 {
 	struct servo *s = &node->servo;
 	struct check *k = &node->check;
-	int64_t real = servo_line(s, now.raw_ns) - llrint(k->own_ns);
+	bool settled = now.raw_ns - k->since >= SETTLED * SECOND;
+	int64_t real = servo_line(s, now.raw_ns) - (settled ? llrint(k->own_ns) : 0);
 
-	if (now.raw_ns - k->since < SETTLED * SECOND)
+	if (!k->anchored)
 		return;
-	servo_set_line(s, now.raw_ns, real, k->own_ppb, true, s->interval_ns, false);
+	servo_set_line(s, now.raw_ns, real, settled ? k->own_ppb : k->past_ppb[0], true,
+		       s->interval_ns, false);
 	k->raw = now.raw_ns;
 	k->real = real;
 }
@@ -259,7 +262,13 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 	look(node, s->line_raw, &x);
 	if (!k->anchored) {
 		k->anchored = true;
-		k->since = now.raw_ns;
+		k->since = k->past_raw = now.raw_ns;
+		k->past_ppb[0] = k->past_ppb[1] = s->line_ppb;
+	}
+	if (now.raw_ns - k->past_raw > PAST * SECOND) {
+		k->past_raw = now.raw_ns;
+		k->past_ppb[0] = k->past_ppb[1];
+		k->past_ppb[1] = s->line_ppb;
 	}
 	if (now.raw_ns - k->since < SETTLED * SECOND || c->steered) {
 		k->own_ppb = s->line_ppb;

@@ -188,13 +188,13 @@ static bool is_given(const struct conf *conf, const char *name)
 static void finish_burst(struct parser *p)
 {
 	struct conf *conf = p->conf;
-	double burst = round(conf->probes * (double)conf->interval_ns * 1e-9);
+	double burst = conf->probes * (double)conf->interval_ns * 1e-9;
 
 	if (is_given(conf, "burst") && is_given(conf, "probes"))
 		complain(p, "burst (a round) and probes (a second) are both given; accepted: "
 			 "one of them");
 	if (!is_given(conf, "burst"))
-		conf->burst = (unsigned int)fmax(1, fmin(burst, BERK_BURST_MAX));
+		conf->burst = fmax(1, fmin(burst, BERK_BURST_MAX));
 }
 
 static void finish_role(struct parser *p)
@@ -268,7 +268,7 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 		.priority = 100,
 		.reference_limit_ppb = 1000,
 		.interval_ns = 1000000000,
-		.probes = 6,
+		.probes = 5.5,
 		.step_threshold_ns = 1000000,
 		.max_rate_ppb = CLOCK_FREQ_MAX_PPB,
 		.drift_file = DEFAULT_DRIFT_FILE,

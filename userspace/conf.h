@@ -42,7 +42,7 @@ struct conf {
 	double reference_limit_ppb;	/* per s */
 	int64_t interval_ns;
 	double probes;		/* per second and peer... */
-	unsigned int burst;	/* ...and per round, which follows from that */
+	double burst;		/* ...and per round, which follows from that */
 	int64_t step_threshold_ns;
 	double max_rate_ppb;
 	char drift_file[CONF_PATH_MAX];	/* "" = none */

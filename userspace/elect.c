@@ -21,6 +21,7 @@
 #define SEEK_MANY	8	/* hellos at that pace */
 #define VOTE		50000000LL	/* ns until a claim is repeated */
 #define TRIES		3
+#define BEACON		4	/* intervals: whoever seeks asks by itself */
 #define HANDOVER	10000000LL	/* ns: until all have heard that the master resigns */
 #define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
 #define LEAP		0xffff	/* terms; a mask */
@@ -97,17 +98,17 @@ bool elect_distrusts(const struct node *node, struct node_now now, uint64_t node
 
 static uint32_t newest_term(const struct node *node)
 {
-	return node->term > node->elect.promised ? node->term : node->elect.promised;
+	return term_newer(node->term, node->elect.promised) ? node->term : node->elect.promised;
 }
 
 static uint32_t new_term(struct node *node, uint32_t seen)
 {
-	uint32_t newest = newest_term(node);
+	uint32_t newest = newest_term(node), term;
 
-	/* one that is too far ahead was made up */
-	if (seen > newest && seen - newest < TERM_LEAP)
+	if (term_newer(seen, newest) && !term_absurd(seen, newest))
 		newest = seen;
-	return newest + 1 + (uint32_t)(elect_random(node) & LEAP);
+	term = newest + 1 + (uint32_t)(elect_random(node) & LEAP);
+	return term ? term : 1;
 }
 
 void elect_raise_term(struct node *node, uint32_t seen)
@@ -232,12 +233,12 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 	if ((e->resigned && h->master_id == node->follow.master_id) ||
 	    elect_distrusts(node, now, h->master_id))
 		return;		/* it has not heard yet; or it must know better */
-	if (h->term >= e->claimed) {	/* ours was too low */
-		if (h->term - e->claimed < TERM_LEAP)
+	if (!term_newer(e->claimed, h->term)) {	/* ours was too low */
+		if (!term_absurd(h->term, e->claimed))
 			e->promised = h->term;
 		seek(node, now, chance(node, 2 * VOTE));
 	} else {
-		seek(node, now, 2 * follow_interval(node) + chance(node, follow_interval(node)));
+		seek(node, now, follow_interval(node) + chance(node, follow_interval(node)));
 	}
 }
 
@@ -247,7 +248,7 @@ void elect_vote(struct node *node, struct node_now now, const union node_addr *f
 	struct elect *e = &node->elect;
 	uint32_t newest = newest_term(node);
 	bool again = h->claimed == e->promised && e->master_id == from_id;
-	bool newer = h->claimed > newest && h->claimed - newest < TERM_LEAP;
+	bool newer = term_newer(h->claimed, newest) && !term_absurd(h->claimed, newest);
 	bool ours = e->stance == FOLLOWING && from_id == node->follow.master_id;
 
 	if (!(again || newer) || elect_distrusts(node, now, from_id) ||
@@ -289,8 +290,11 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 	if (e->stance == LEADING)
 		return;
 	if (e->stance != FOLLOWING || e->rank != c->rank)
-		measure_from(node, now.raw_ns + chance(node, interval));
+		measure_from(node, now.raw_ns + (node->conf.mode == NODE_MODE_REPORT ? 0 :
+						 chance(node, interval)));
 	e->rank = c->rank;
+	if (c->rank == 1)	/* the master's clock is one of those that will be ours to lead */
+		peer_meet(node, now, node->follow.master_id, from);
 	e->resigned = e->mute_logged = e->foreign_logged = e->minority_logged = false;
 	e->master_id = node->follow.master_id;
 	e->master_addr = *from;
@@ -300,7 +304,7 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 }
 
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
-		 uint64_t master_id)
+		 uint64_t master_id, bool itself)
 {
 	struct elect *e = &node->elect;
 	int64_t interval = follow_interval(node);
@@ -317,8 +321,13 @@ void elect_heard(struct node *node, struct node_now now, const union node_addr *
 	}
 	e->master_id = master_id;
 	e->master_addr = *addr;
+	if (!itself) {		/* whether it lives we shall hear */
+		if (e->due < now.raw_ns + interval / 2)
+			e->due = now.raw_ns + interval / 2;
+		return;
+	}
 	e->heard_raw = now.raw_ns;
-	enter(node, now, SEEKING, now.raw_ns + 3 * interval + chance(node, interval));
+	enter(node, now, SEEKING, now.raw_ns + (BEACON + 1) * interval + chance(node, interval));
 	if (now.raw_ns - e->since > MUTE * interval && !e->mute_logged) {
 		char text[PEER_TEXT];
 
@@ -407,7 +416,7 @@ static bool ours_is_larger(const struct node *node)
 	if (size != e->rival_size)
 		return size > e->rival_size;
 	if (node->term != e->rival_term)
-		return node->term > e->rival_term;
+		return term_newer(node->term, e->rival_term);
 	return node->conf.node_id < e->rival_id;
 }
 
@@ -425,7 +434,7 @@ static void decide(struct node *node, struct node_now now)
 	if (!stay) {
 		elect_yield(node, now, e->rival_id, &e->rival_addr);
 	} else {
-		if (e->rival_term >= node->term)
+		if (!term_newer(node->term, e->rival_term))
 			elect_raise_term(node, e->rival_term);
 		if (e->rival_addr.sa.sa_family != AF_UNSPEC) {
 			peer_meet(node, now, e->rival_id, &e->rival_addr);
@@ -441,12 +450,12 @@ void elect_round(struct node *node, struct node_now now)
 	int64_t interval = follow_interval(node);
 
 	note_size(node, now, node->master.followers);
-	if (e->rival_id && now.raw_ns - e->rival_raw >= interval * 5 / 4)
+	if (e->rival_id && now.raw_ns - e->rival_raw >= (BEACON + 1) * interval)
 		decide(node, now);
 	if (e->stance != LEADING || now.raw_ns < e->hello_next)
 		return;
 	hello_send(node, &(union node_addr){ 0 }, MSG_ANNOUNCE, 0);
-	e->hello_next = now.raw_ns + interval * 9 / 10;
+	e->hello_next = now.raw_ns + BEACON * interval - interval / 10;
 }
 
 /* --- time */

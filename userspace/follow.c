@@ -361,14 +361,14 @@ static enum msg_status judge(struct node *node, struct node_now now, uint64_t fr
 
 	if (elect_distrusts(node, now, from_id))
 		return MSG_REFUSED;
-	if (c->term < node->term)
+	if (term_newer(node->term, c->term))
 		return MSG_STALE;
-	if (c->term - node->term >= TERM_LEAP)
+	if (term_absurd(c->term, node->term))
 		return MSG_REFUSED;
 	if (c->ref_raw_ns > now.raw_ns + EARLY ||
 	    c->ref_raw_ns < now.raw_ns - (old > OLD_MIN ? old : OLD_MIN))
 		return MSG_REFUSED;
-	if (!f->heard || c->term > node->term)
+	if (!f->heard || c->term != node->term)
 		return MSG_APPLIED;
 	if (from_id != f->master_id) {
 		if (!elect_master_alive(node, now))

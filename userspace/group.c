@@ -166,7 +166,7 @@ static void found_on_all(struct node *node)
 	e->member[0].eligible = true;
 	if (!found_on_references(node))
 		ensemble_gather(e);
-	m->self.state = BERK_PEER_MEMBER;
+	standing_lower(&m->self, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
 	servo_allow_step(&node->servo);
 }
 
@@ -207,7 +207,8 @@ static bool promote(struct standing *s, const struct ensemble_member *member, bo
 {
 	double distance = fabs(member->offset_ns - expected);
 	bool was_false = s->state == BERK_PEER_FALSETICKER;
-	bool arrived = (!strict && !was_false) || distance <= ensemble_half_width(member, ADMIT);
+	double there = strict || was_false ? ADMIT : TOLERANCE_MIN;
+	bool arrived = distance <= ensemble_half_width(member, there);
 	bool near = arrived || (!was_false && distance <= ensemble_half_width(member, tol));
 
 	if (s->state != BERK_PEER_CANDIDATE && s->state != BERK_PEER_FALSETICKER)
@@ -262,7 +263,7 @@ static enum berk_peer_reason reason(const struct master *m, const struct peer *p
 
 	if (fabs(slope) > SLOPE && (slope > 0) == (distance > 0))
 		return BERK_WHY_DRIFT;
-	return peer->standing.close ? BERK_WHY_OFFSET : BERK_WHY_STEPPED;
+	return BERK_WHY_STEPPED;
 }
 
 static void lower(struct node *node, struct node_now now, struct peer *peer,
@@ -274,6 +275,15 @@ static void lower(struct node *node, struct node_now now, struct peer *peer,
 	node_say(node, now.raw_ns, LOG_WARNING, "peer %s is a falseticker, off by %+.1f us%s: left out",
 		 peer_text(peer, text), distance * 1e-3,
 		 why == BERK_WHY_DRIFT ? ", and does not follow" : "");
+}
+
+/* One that was let in too early is still on its way. */
+static void expel_peer(struct node *node, struct node_now now, struct peer *peer, double offset)
+{
+	if (peer->standing.close < CLOSE)
+		standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
+	else
+		lower(node, now, peer, reason(&node->master, peer, offset), offset);
 }
 
 /* True if a member has kept away from the line where it is told to be. */
@@ -303,8 +313,9 @@ static void expel(struct node *node, struct node_now now)
 
 		if (!member->eligible)
 			continue;
+		peer->standing.close++;
 		if (!member->agrees)
-			lower(node, now, peer, reason(m, peer, offset), offset);
+			expel_peer(node, now, peer, offset);
 		else if (strays(peer, member, offset) && e->used > 2)
 			lower(node, now, peer, BERK_WHY_DRIFT, offset);
 		else

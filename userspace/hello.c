@@ -60,7 +60,7 @@ void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t clai
 		h->size = f->last.members;
 		h->master_addr = f->master_addr;
 	}
-	if (kind == MSG_DENY && e->promised > h->term)
+	if (kind == MSG_DENY && term_newer(e->promised, h->term))
 		h->term = e->promised;
 	if (kind == MSG_RESIGN) {
 		h->master_id = node->conf.node_id;
@@ -92,7 +92,7 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	struct elect *e = &node->elect;
 
 	if (elect_distrusts(node, now, h->master_id) ||
-	    (e->rival_id == h->master_id && h->term < e->rival_term))
+	    (e->rival_id == h->master_id && term_newer(e->rival_term, h->term)))
 		return;
 	if (!h->master && e->rival_id == h->master_id && h->term == e->rival_term)
 		return;
@@ -126,7 +126,7 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 
 	if (of_other_group(node, h))
 		meet_group(node, now, from, h);
-	else if (h->term > node->term && !is_vote(h->kind) && h->kind != MSG_CLAIM)
+	else if (term_newer(h->term, node->term) && !is_vote(h->kind) && h->kind != MSG_CLAIM)
 		elect_raise_term(node, h->term);	/* it could not follow us */
 	peer = peer_by_id(node, from_id);
 	stranger = !peer || !peer->instance || peer->missed >= MISSED;
@@ -209,10 +209,10 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 	if (e->stance == LEADING) {
 		heard_by_master(node, now, from, from_id, h);
 	} else if (h->master) {
-		elect_heard(node, now, from, from_id);
+		elect_heard(node, now, from, from_id, true);
 	} else if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_CLAIM) {
 		if (e->stance == SEEKING && master.sa.sa_family != AF_UNSPEC)
-			elect_heard(node, now, &master, h->master_id);
+			elect_heard(node, now, &master, h->master_id, false);
 	} else if (e->stance == SEEKING && !is_vote(h->kind) && better(node, h, from_id)) {
 		elect_defer(node, now);
 	} else if (e->stance == FOLLOWING && from_id == node->follow.master_id &&

@@ -66,7 +66,9 @@ void master_begin(struct node *node, struct node_now now)
 			standing_lower(&peer->standing, BERK_PEER_SILENT, BERK_WHY_NONE);
 		peer->standing.rate_seen = NAN;
 		peer->acked = peer->vote == node->term;
-		peer->answered = peer->restarted = peer->may_step = peer->anew = false;
+		peer->restarted = peer->may_step = peer->anew = false;
+		/* who reports does so to the master before us until it is corrected */
+		peer->answered = peer->reports && !peer->missed && peer->track.ready;
 		peer->unacked = peer->changed = peer->given = peer->rank = 0;
 		peer->drift_ns = 0;
 	}
@@ -333,7 +335,7 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 		break;
 	case MSG_STALE:
 		/* It has a newer master: that one's group may be larger, or not. */
-		if (ack->current_term > node->term)
+		if (term_newer(ack->current_term, node->term))
 			hello_send(node, from, MSG_ASK, 0);
 		break;
 	case MSG_REFUSED:

@@ -19,8 +19,8 @@
 #define QUICK_REPORTS	6	/* at first */
 #define REPORT_LEAD	(SECOND / 5)	/* ns before the correction that a report is to be part of */
 #define RECENT		2	/* periods */
-#define STANDBY_EVERY	2	/* intervals */
-#define WITNESS_EVERY	4	/* intervals */
+#define STANDBY_EVERY	3	/* intervals */
+#define WITNESS_EVERY	8	/* intervals */
 
 static bool reporting(const struct node *node)
 {
@@ -64,10 +64,10 @@ static bool wanted(const struct node *node, const struct peer *peer)
 		return !peer->reports;
 	if (report_due(node))
 		return master && peer->node_id == master;
-	if (node->elect.stance != FOLLOWING || peer->node_id == master ||
+	if (node->elect.stance != FOLLOWING ||
 	    (reporting(node) && !node->measure.urgent && node->measure.turn % (2 * check_every(node)) != 1))
 		return false;
-	return node->elect.rank == 1 ? !peer->reports : peer->witness;
+	return node->elect.rank == 1 || peer->witness;
 }
 
 static void choose(struct node *node)
@@ -103,11 +103,23 @@ static int64_t reply_time(const struct node *node)
 	return llrint(fmin(REPLY_MIN + REPLY_DELAYS * longest, REPLY_MAX));
 }
 
+/* Of a budget that is no whole number. */
+static unsigned int share(struct node *node)
+{
+	struct measure *me = &node->measure;
+	unsigned int burst;
+
+	me->carry += node->conf.burst;
+	burst = (unsigned int)me->carry;
+	me->carry -= burst;
+	return burst;
+}
+
 static void start_round(struct node *node, struct node_now now, int64_t length)
 {
 	struct measure *me = &node->measure;
 	bool full = node->elect.stance == LEADING || report_due(node);
-	unsigned int burst = full ? node->conf.burst : me->urgent ? URGENT : 1;
+	unsigned int burst = full ? share(node) : me->urgent ? URGENT : 1;
 	int64_t spacing = length / (4 * (int64_t)burst), deadline;
 
 	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
@@ -187,7 +199,7 @@ void measure_align(struct node *node, struct node_now now)
 {
 	struct measure *me = &node->measure;
 	int64_t interval = follow_interval(node);
-	int64_t lead = SPACING_MAX * node->conf.burst + REPORT_LEAD;
+	int64_t lead = SPACING_MAX * (int64_t)node->conf.burst + REPORT_LEAD;
 
 	if (!reporting(node) || me->turn < QUICK_REPORTS || me->urgent || me->in_round)
 		return;

@@ -12,7 +12,6 @@
 #define STANDBYS	3
 #define TOLD_MANY	64	/* members: from here on the standby is told of them faster */
 #define WITNESSES	2
-#define YOUNG		4	/* intervals */
 #define NOTES		32	/* peers noted in a round, beside those that changed */
 
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why)
@@ -44,24 +43,23 @@ static void missed(struct node *node, struct node_now now, struct peer *peer)
 }
 
 /*
- * It is synchronised, but not in a term of ours. In the beginning our own members
- * are still in that of the master before us.
+ * It is synchronised, but not in a term of ours. Those that voted for us may still be
+ * in that of the master before.
  */
-static bool foreign(const struct node *node, struct node_now now, const struct peer *peer)
+static bool foreign(const struct node *node, const struct peer *peer)
 {
 	const struct master *m = &node->master;
-	bool young = now.raw_ns - node->elect.since < YOUNG * follow_interval(node);
+	bool ours = peer->vote == node->term && peer->term == m->term_before;
 
-	return peer->flags & BERK_F_SYNCED && peer->term != node->term &&
-	       peer->term != peer->given && !(young && peer->term == m->term_before) &&
-	       m->have_group;
+	return m->have_group && peer->flags & BERK_F_SYNCED && !ours &&
+	       peer->term != node->term && peer->term != peer->given;
 }
 
 static void note_term(struct node *node, struct node_now now, struct peer *peer)
 {
 	char text[PEER_TEXT];
 
-	if (!foreign(node, now, peer)) {
+	if (!foreign(node, peer)) {
 		if (peer->standing.state == BERK_PEER_FOREIGN)
 			standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
 		return;
@@ -163,7 +161,7 @@ static void restarted(struct node *node, struct node_now now, struct peer *peer)
 			 "peer %s was rebooted or paused: measuring it anew", peer_text(peer, text));
 		return;
 	}
-	peer->restarts = 2 * RESTLESS;
+	peer->restarts = RESTARTS + RESTLESS;
 	standing_lower(&peer->standing, BERK_PEER_FALSETICKER,
 		       stuck(&peer->track) ? BERK_WHY_STUCK : BERK_WHY_STEPPED);
 	if (!restless)
@@ -288,7 +286,7 @@ static void tell(struct msg_correct *c, const struct peer *peer)
 
 static bool worth_telling(const struct peer *peer)
 {
-	return peer->node_id && !peer->reports && peer->missed < MISSED;
+	return peer->node_id && peer->missed < MISSED;
 }
 
 /*

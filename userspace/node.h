@@ -58,7 +58,7 @@ struct node_conf {
 	bool reference;			/* this clock is right: never touched, but followed */
 	double reference_limit_ppb;	/* how fast the group follows references, per s */
 	int64_t interval_ns;		/* between two rounds */
-	unsigned int burst;		/* probes per peer and round */
+	double burst;			/* probes per peer and round, on average; at least 1 */
 	int64_t step_threshold_ns;	/* a larger offset is stepped at the start */
 	double max_rate_ppb;		/* limit of frequency correction plus slew */
 	double freq_ppb;		/* frequency correction at the start... */

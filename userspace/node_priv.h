@@ -14,6 +14,22 @@
 #define SECOND		1000000000LL
 #define PEER_TEXT	64	/* bytes for an address as text */
 #define TERM_LEAP	(UINT32_C(1) << 30)	/* a term further ahead is not believed */
+
+/*
+ * Terms are serial numbers (as in RFC 1982): they go on after the last. 0 is of a node
+ * that has not seen any.
+ */
+static inline bool term_newer(uint32_t a, uint32_t b)
+{
+	return b == 0 ? a != 0 : a != 0 && (int32_t)(a - b) > 0;
+}
+
+/* Newer, but by so much that it was made up. */
+static inline bool term_absurd(uint32_t a, uint32_t b)
+{
+	return b != 0 && term_newer(a, b) && a - b >= TERM_LEAP;
+}
+
 #define LOGS		16	/* lines waiting to be taken */
 #define REPLIES		32	/* to strangers, waiting to be taken */
 #define FORGOTTEN	32	/* peers that the kernel still has */
@@ -146,6 +162,8 @@ struct check {
 	uint64_t ids;		/* of the witnesses, and of their crystals seen from ours... */
 	double phase, rate_ppb;	/* ...the mean then */
 	double own_ppb, all_ppb;	/* the line's course, by this crystal and by theirs */
+	double past_ppb[2];	/* the line's slope some time ago */
+	int64_t past_raw;
 	double own_ns, all_ns;	/* its departure from that lately */
 	unsigned int trips;	/* corrections in a row for which that was too far */
 };
@@ -173,6 +191,7 @@ struct measure {
 	int64_t round_next, round_ends;
 	unsigned int turn;
 	bool urgent;		/* the next round is for the witnesses */
+	double carry;		/* of the probes due, what was no whole one */
 	struct berk_sample reported[REPORTED];
 	unsigned int n_reported, n_sent;
 };
@@ -303,9 +322,9 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 /* successor_id 0: whoever is next; addr AF_UNSPEC: not known. */
 void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
 		    uint64_t successor_id, const union node_addr *addr);
-/* A master was heard that does not correct us. */
+/* A master was heard that does not correct us; or others named it. */
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
-		 uint64_t master_id);
+		 uint64_t master_id, bool itself);
 /* Somebody stands who is to be preferred. */
 void elect_defer(struct node *node, struct node_now now);
 void elect_distrust(struct node *node, struct node_now now, uint64_t master_id);

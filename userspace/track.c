@@ -253,17 +253,26 @@ static void publish(struct track *t, int64_t now)
 	t->bound_ns = fmin(e.delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
 }
 
+/*
+ * The filter stands where the newest sample does: of single probes that is the round
+ * before this one.
+ */
 bool track_update(struct track *t, int64_t now)
 {
+	int64_t at;
+
 	if (!t->window.count)
 		return false;
 	t->rerouted_ns = 0;
 	t->upset = false;
+	at = t->fresh ? window_point(&t->window, 1)->t1 : now;
+	if (at < t->wander_raw)
+		at = t->wander_raw;
 	if (t->ready)
-		wander_predict(&t->wander, fmax(seconds(now - t->wander_raw), 0));
-	t->wander_raw = now;
+		wander_predict(&t->wander, seconds(at - t->wander_raw));
+	t->wander_raw = at;
 	if (t->fresh)
-		filter_round(t, now);
+		filter_round(t, at);
 	if (t->ready)
 		publish(t, now);
 	t->fresh = 0;

@@ -20,6 +20,7 @@
 #define STAMP_VAR	(30.0 * 30.0)	/* ns^2: of a stamp, however short the delay */
 #define SPREAD_MIN	20.0		/* ns */
 #define SLACK		0.7		/* sigmas of wander that age costs a point */
+#define FEW		8.0	/* squared: of so few points the spread is not known well */
 #define TAIL		5.0		/* spreads above the floor: not of the exponential */
 #define RATES		8		/* candidates on either side, up to 3 sigma */
 #define ZOOM		4		/* how much closer they are moved together */
@@ -215,15 +216,37 @@ static double spread_of(const struct side *s)
 	return fmax(fmin((kth(excess, s->n, s->n / 2) - least) / M_LN2, quartile), SPREAD_MIN);
 }
 
+static double least_of(const struct side *s)
+{
+	double least = INFINITY;
+
+	for (unsigned int i = 0; i < s->n; i++)
+		least = fmin(least, s->y[i]);
+	return least;
+}
+
+/*
+ * The rate has been fitted to the same points, and of a few it leaves nothing to be
+ * seen; then the round trip says what the spread may be.
+ */
+static double spread_of_few(const struct side *s, double delay)
+{
+	double n2 = (double)s->n * s->n;
+
+	return fmax(spread_of(s) * (1 + FEW / n2), delay / n2);
+}
+
 void window_learn(struct window *w, unsigned int n, int64_t now, const struct window_prior *prior)
 {
 	struct side u, v;
+	double delay;
 
 	sides(w, n, now, prior, &u, &v);
+	delay = u.n && v.n ? fmax(least_of(&u) + least_of(&v), 0) : 0;
 	if (u.n)
-		w->spread_u = spread_of(&u);
+		w->spread_u = spread_of_few(&u, delay);
 	if (v.n)
-		w->spread_v = spread_of(&v);
+		w->spread_v = spread_of_few(&v, delay);
 }
 
 /* The lower hull of one direction, and the mean of what is not in the tail. */

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Usage: image.sh SERIES OUT.cpio AGENT [FILE...]
-# Makes the initramfs of a test machine: busybox, ip, the kernel's modules that the
-# network needs, AGENT as PID 1, and each FILE: *.ko in /, programs with their
+# Makes the initramfs of a test machine: busybox, ip, nft, the kernel's modules that
+# they need, AGENT as PID 1, and each FILE: *.ko in /, programs with their
 # libraries in /bin. Not compressed: unpacking costs an emulated processor seconds.
 set -eu
 
@@ -50,24 +50,29 @@ program() {
 	done
 }
 
-# module NAME: with those that it depends on, in the order of loading
+# module LIST NAME: with those that it depends on, in the order of loading
 module() {
-	/sbin/modprobe -d "$kernel" -S "$rel" --show-depends "$1" |
+	/sbin/modprobe -d "$kernel" -S "$rel" --show-depends "$2" |
 		sed -n 's/^insmod \([^ ]*\).*/\1/p' | while read -r ko; do
 		name=$(basename "${ko%.xz}")
-		[ -e "$root/modules/$name" ] && continue
+		grep -qsx "/modules/$name" "$root/modules/$1" && continue
 		case $ko in
 		*.xz) xz -dc "$ko" >"$root/modules/$name" ;;
 		*) cp "$ko" "$root/modules/$name" ;;
 		esac
-		echo "/modules/$name" >>"$root/modules/order"
+		echo "/modules/$name" >>"$root/modules/$1"
 	done
 }
 
+# What is in "order" the agent loads at the start.
 for m in virtio_pci virtio_net veth ip6_udp_tunnel udp_tunnel; do
-	module "$m"
+	module order "$m"
+done
+for m in nf_tables nft_ct; do
+	module firewall "$m"
 done
 program /bin/ip
+program /usr/sbin/nft
 for f in "$@"; do
 	case $f in
 	*.ko) cp "$f" "$root/" ;;

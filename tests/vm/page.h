@@ -32,7 +32,7 @@ struct page_pair {
 };
 
 struct page {
-	/* guest: set last, when the agent is ready */
+	/* guest: set last, when the agent is ready; host: 0 while the machine is off or frozen */
 	volatile uint32_t magic;
 
 	/* ping: while ask is set the guest answers every change of ping at once */

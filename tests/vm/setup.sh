@@ -109,7 +109,7 @@ peers() {
 }
 
 install gcc make libc6-dev pkg-config libnl-genl-3-dev libjson-c-dev libsystemd-dev \
-	qemu-system-x86 busybox-static iproute2 util-linux kmod cpio xz-utils gnuplot-nox python3
+	qemu-system-x86 busybox-static iproute2 nftables util-linux kmod cpio xz-utils gnuplot-nox python3
 for what in "$@"; do
 	case $what in
 	peers) peers ;;

@@ -16,6 +16,8 @@
  *		P from 0 to 1; a frame waits delay + U(0, jitter), and one that is
  *		reordered 25 ms more, so that later ones overtake it.
  *		"from" the machine, "to" it. What is not named becomes 0.
+ *	segment PORT N
+ *		Ports of one segment hear each other, and no others; all begin in 0.
  *	stats PORT	-> from N to N lost N duplicated N overtaken N overflowed N time N
  *		time: those "from" the machine that carry NTP, PTP or berk
  */
@@ -48,7 +50,7 @@ struct fault {
 };
 
 struct port {
-	int listener, fd;
+	int listener, fd, segment;
 	struct fault fault[2];
 	uint8_t in[FRAME_MAX + 4];	/* the frame being received */
 	size_t in_len;
@@ -227,16 +229,21 @@ static void learn(const uint8_t *addr, struct port *p)
 	mac[macs++].port = p;
 }
 
-/* IPv4 without options, UDP, from or to the port of a time protocol. */
+/* IPv4 or IPv6 without options, UDP, from or to the port of a time protocol. */
 static bool carries_time(const uint8_t *data, uint32_t len)
 {
 	static const uint16_t known[] = { 123, 319, 320, 5525 };
+	const uint8_t *udp;
 	unsigned int i;
 
-	if (len < 42 || memcmp(data + 12, "\x08\x00\x45", 3) || data[23] != IPPROTO_UDP)
+	if (len >= 42 && !memcmp(data + 12, "\x08\x00\x45", 3) && data[23] == IPPROTO_UDP)
+		udp = data + 34;
+	else if (len >= 62 && !memcmp(data + 12, "\x86\xdd", 2) && data[20] == IPPROTO_UDP)
+		udp = data + 54;
+	else
 		return false;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if ((data[34] << 8 | data[35]) == known[i] || (data[36] << 8 | data[37]) == known[i])
+		if ((udp[0] << 8 | udp[1]) == known[i] || (udp[2] << 8 | udp[3]) == known[i])
 			return true;
 	return false;
 }
@@ -255,7 +262,8 @@ static void receive(struct port *from, const uint8_t *data, uint32_t len)
 	only = data[0] & 1 ? NULL : lookup(data);
 	for (n = copies(from, &from->fault[FROM]); n; n--)
 		for (i = 0; i < ports; i++) {
-			if (&port[i] == from || port[i].fd < 0 || (only && only != &port[i]))
+			if (&port[i] == from || port[i].fd < 0 || (only && only != &port[i]) ||
+			    port[i].segment != from->segment)
 				continue;
 			for (m = copies(&port[i], &port[i].fault[TO]); m; m--)
 				send_copy(from, &port[i], data, len);
@@ -323,6 +331,16 @@ static const char *set_fault(struct port *p, char *args)
 	return "ok";
 }
 
+static const char *set_segment(struct port *p, char *args)
+{
+	char *number = strtok_r(args, " \n", &args);
+
+	if (!number)
+		return "error: the number of a segment must follow";
+	p->segment = atoi(number);
+	return "ok";
+}
+
 static void command(char *line)
 {
 	char *verb = strtok_r(line, " \n", &line), *arg = strtok_r(NULL, " \n", &line);
@@ -333,12 +351,14 @@ static void command(char *line)
 		puts("error: no such port");
 	else if (!strcmp(verb, "set"))
 		puts(set_fault(p, line));
+	else if (!strcmp(verb, "segment"))
+		puts(set_segment(p, line));
 	else if (!strcmp(verb, "stats"))
 		printf("from %lu to %lu lost %lu duplicated %lu overtaken %lu overflowed %lu time %lu\n",
 		       p->count[FROM], p->count[TO], p->lost, p->duplicated, p->overtaken,
 		       p->overflowed, p->time);
 	else
-		puts("error: set or stats");
+		puts("error: set, segment or stats");
 	fflush(stdout);
 }
 

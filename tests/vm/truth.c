@@ -131,12 +131,20 @@ static bool ping(struct node *n)
 	return true;
 }
 
+/* A machine that is off or frozen: its counter is another one when it comes back. */
+static bool is_up(struct node *n)
+{
+	if (n->page->magic == PAGE_MAGIC)
+		return true;
+	n->lo = INT64_MIN;
+	n->hi = INT64_MAX;
+	return false;
+}
+
 static void ping_session(struct node *n)
 {
 	int i;
 
-	if (n->page->magic != PAGE_MAGIC)
-		return;
 	n->page->ask = 1;
 	for (i = 0; i < 100 && !n->page->ready; i++)
 		sleep_ns(500000);
@@ -180,16 +188,19 @@ static bool clock_at(const struct node *n, uint64_t tsc, int64_t line_ns, double
 	return false;
 }
 
-/* One line for the instant tsc; false if a machine that is alive is not there yet. */
+/* One line for the instant tsc; false if it, or a machine that is up, is not there yet. */
 static bool report(uint64_t tsc, double t_s, int64_t line_ns)
 {
 	double ahead[NODES], unc[NODES];
-	bool known[NODES], late = ticks_to_ns(rdtsc() - tsc) > PATIENCE_NS;
+	double age_ns = ticks_to_ns(rdtsc() - tsc);
+	bool known[NODES];
 	int i;
 
+	if (age_ns < 0)
+		return false;
 	for (i = 0; i < nodes; i++) {
 		known[i] = clock_at(&node[i], tsc, line_ns, &ahead[i], &unc[i]);
-		if (!known[i] && !late)
+		if (!known[i] && age_ns < PATIENCE_NS && is_up(&node[i]))
 			return false;
 	}
 	printf("%.3f", t_s);
@@ -242,7 +253,8 @@ int main(int argc, char **argv)
 		struct node *n = &node[i % nodes];
 		int64_t since_ns = k * PERIOD_NS;
 
-		if (i / nodes % REST == 0 || n->lo == INT64_MIN || ticks_to_ns(n->hi - n->lo) > GOOD_NS)
+		if (is_up(n) && (i / nodes % REST == 0 || n->lo == INT64_MIN ||
+				 ticks_to_ns(n->hi - n->lo) > GOOD_NS))
 			ping_session(n);
 		for (int j = 0; j < nodes; j++)
 			read_ring(&node[j]);

@@ -9,6 +9,7 @@ Everything it starts ends with the with statement, whatever the reason; QEMU als
 ends by itself when this process dies. Nothing needs root or the host's network.
 """
 
+import copy
 import ctypes
 import json
 import mmap
@@ -16,6 +17,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -84,18 +86,24 @@ class Guest:
         os.ftruncate(self.fd, Page.SIZE)
         self.page = Page.from_buffer(mmap.mmap(self.fd, Page.SIZE))
         self.console = lab.out / f"{self.name}.console"
-        self.qemu = None
+        self.console.unlink(missing_ok=True)
+        self.qemu = self.qmp = None
         self.told = 0
 
-    def boot(self, khz):
+    def power_on(self):
+        """up() tells when it is there."""
         # Without PM timer and HPET nothing recalibrates the counter: what
         # tsc_early_khz says is the rate of this machine's crystal.
         append = (f"console=ttyS0 loglevel=5 mitigations=off panic=-1 panic_on_warn=1 oops=panic "
-                  f"pmtmr=0 tsc=nowatchdog tsc_early_khz={round(khz * (1 - self.ppm * 1e-6))}")
+                  f"pmtmr=0 tsc=nowatchdog "
+                  f"tsc_early_khz={round(self.lab.khz * (1 - self.ppm * 1e-6))}")
+        self.qmp, theirs = socket.socketpair()
         self.qemu = start(
             ["qemu-system-x86_64", "-accel", "tcg,tb-size=64", "-machine", "pc,hpet=off",
              "-cpu", "qemu64", "-m", "192", "-nodefaults", "-no-user-config", "-no-reboot",
-             "-display", "none", "-serial", f"file:{self.console.name}",
+             "-display", "none", "-serial", "chardev:console",
+             "-chardev", f"file,id=console,path={self.console.name},append=on",
+             "-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "qmp,mode=control",
              "-kernel", CACHE / f"kernel-{self.lab.series}" / "vmlinuz",
              "-initrd", BUILD / "vm" / f"{self.lab.image}-{self.lab.series}.cpio",
              "-append", append,
@@ -104,8 +112,48 @@ class Guest:
              "-device", "ivshmem-plain,memdev=page",
              "-netdev", f"stream,id=net,server=off,addr.type=unix,addr.path=port{self.index}",
              "-device", f"virtio-net-pci,netdev=net,mac={self.mac},romfile="],
-            cwd=self.lab.out, pass_fds=[self.fd], stdin=subprocess.DEVNULL,
+            cwd=self.lab.out, pass_fds=[self.fd, theirs.fileno()], stdin=subprocess.DEVNULL,
             stderr=open(self.lab.out / f"{self.name}.qemu", "w"))
+        theirs.close()
+
+    def up(self):
+        """Wait until it has booted, and give it its network."""
+        self.wait("boot", BOOT_TIMEOUT, lambda: self.page.magic == Page.MAGIC)
+        source = self.sh(
+            f"hostname {self.name}; printf '%032x' {self.index + 1} >/etc/machine-id; "
+            f"ip link set lo up; ip addr add {self.ip}/24 dev eth0; ip link set eth0 up; "
+            "cat /sys/devices/system/clocksource/clocksource0/current_clocksource").strip()
+        if source not in ("tsc", "tsc-early"):
+            raise LabError(f"{self.name} runs on clocksource {source!r} and not on its own tsc")
+
+    def power_off(self):
+        """As when the cord is pulled."""
+        self.page.magic = 0
+        stop(self.qemu)
+        self.page.cmd_done = self.page.cmd_seq
+        self.page.status = b""
+
+    def freeze(self):
+        """All of it stands still, its clocks included."""
+        self.page.magic = 0
+        self._command("stop")
+
+    def thaw(self):
+        self._command("cont")
+        self.page.magic = Page.MAGIC
+
+    def _command(self, name):
+        """One command to QEMU; its greeting and events do not matter here."""
+        with self.qmp.makefile("rw") as f:
+            for word in ("qmp_capabilities", name):
+                f.write(json.dumps({"execute": word}) + "\n")
+                f.flush()
+                answer = {}
+                while not answer.keys() & {"return", "error"}:
+                    answer = json.loads(f.readline())
+                # It negotiates only once, and says so.
+                if "error" in answer and word == name:
+                    raise LabError(f"{self.name}: {name}: {answer['error']}")
 
     def wait(self, what, timeout, condition):
         """Until condition() or a LabError."""
@@ -176,10 +224,14 @@ class Guest:
     def berkctl(self, *args):
         return json.loads(self.sh("berkctl --json " + " ".join(args)))
 
-    def start_berkd(self, text):
-        """berkd with this configuration file, in the background."""
-        self.sh(f"cat >/etc/berk/berkd.conf <<'END'\n{text}\nEND\n"
+    @staticmethod
+    def berkd(text):
+        """The command for berkd with this configuration file, in the background."""
+        return (f"cat >/etc/berk/berkd.conf <<'END'\n{text}\nEND\n"
                 "berkd >>/run/berkd.log 2>&1 & echo $! >/run/berkd.pid")
+
+    def start_berkd(self, text):
+        self.sh(self.berkd(text))
 
     def stop_berkd(self, sig="TERM"):
         """Until it is really gone."""
@@ -227,6 +279,13 @@ class Lab:
         self.all = list(range(len(ppm)))
         self.rows, self.news = [], threading.Condition()
         self.switch = self.truth = None
+        self.watch = lambda: None	# called for each instant that somebody waits for
+
+    def part(self, n):
+        """The same with the first n machines only."""
+        lab = copy.copy(self)
+        lab.guest, lab.all = self.guest[:n], self.all[:n]
+        return lab
 
     def __enter__(self):
         return self
@@ -249,19 +308,11 @@ class Lab:
             raise LabError("the switch did not start")
         self.khz = float(self.truth.stdout.readline().split()[1])
         for g in self.guest:
-            g.boot(self.khz)
+            g.power_on()
         threading.Thread(target=self._read_truth, daemon=True).start()
         for g in self.guest:
-            g.wait("boot", BOOT_TIMEOUT, lambda g=g: g.page.magic == Page.MAGIC)
+            g.up()
             progress(f"{g.name} is up")
-        for g in self.guest:
-            g.begin(f"hostname {g.name}; ip link set lo up; ip addr add {g.ip}/24 dev eth0; "
-                    "ip link set eth0 up; "
-                    "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
-        for g in self.guest:
-            source = g.finish().strip()
-            if source not in ("tsc", "tsc-early"):
-                raise LabError(f"{g.name} runs on clocksource {source!r} and not on its own tsc")
 
     def _read_truth(self):
         for line in self.truth.stdout:
@@ -288,6 +339,7 @@ class Lab:
                     raise LabError("the truth has fallen silent")
                 row = self.rows[n]
             n += 1
+            self.watch()
             yield row
 
     def instant(self, members=None):

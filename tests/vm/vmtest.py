@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: vmtest.py SERIES... [TEST...]
 
-Runs the tests of cases.py on Debian's kernels of these series, side by side.
+Runs the tests of cases.py and of failover.py on Debian's kernels of these series, side
+by side.
 Prints one TAP-like line per test and "N passed, N failed".
 """
 
@@ -13,8 +14,11 @@ import sys
 import threading
 import time
 
-from cases import CRYSTALS, TESTS, want
+import failover	# noqa: F401 it puts its own to the TESTS
+from cases import TESTS, want
 from vmlab import BUILD, Lab, LabError, end_by_signal, say, start
+
+CRYSTALS = [15, -80, 60, -35, 90]	# ppm
 
 
 def run_one(lab, function):
@@ -32,14 +36,15 @@ def run_one(lab, function):
 def run_series(series, names):
     """Boot once; again only if a machine died."""
     passed = failed = 0
-    todo = [t for t in TESTS if not names or t.__name__ in names]
+    todo = [(n, t) for n, t in TESTS if not names or t.__name__ in names]
+    machines = max((n for n, _ in todo), default=0)
     while todo:
-        with Lab(series, CRYSTALS, BUILD / "vm" / f"test-{series}") as lab:
+        with Lab(series, CRYSTALS[:machines], BUILD / "vm" / f"test-{series}") as lab:
             lab.boot()
             while todo and all(g.qemu.poll() is None for g in lab.guest):
-                function = todo.pop(0)
+                n, function = todo.pop(0)
                 begin = time.monotonic()
-                ok, text = run_one(lab, function)
+                ok, text = run_one(lab.part(n), function)
                 took = time.monotonic() - begin
                 say(f"{'ok' if ok else 'not ok'} vm {series} {function.__name__} ({took:.0f} s): " +
                     text.replace("\n", "\n# "))
