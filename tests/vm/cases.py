@@ -131,7 +131,7 @@ def counters(lab):
 
     for what in ("probes", "replies"):
         tx, rx = count(what + "_tx"), count(what + "_rx")
-        want(sum(tx) == sum(rx) and min(tx) > 0, f"{tx} {what} sent, {rx} received")
+        want(sum(tx) == sum(rx) > 0, f"{tx} {what} sent, {rx} received")
     replies, samples = count("replies_rx"), count("samples")
     want(samples[0] and all(s <= r for s, r in zip(samples, replies)),
          f"{samples} samples of {replies} replies")
