@@ -11,6 +11,7 @@
 #include <netlink/netlink.h>
 
 #include "nl_msg.h"
+#include "nl_request.h"
 
 /* A round over thousands of peers may send as many CTRLs in one go. */
 #define EVENTS_BUFFER (8 << 20)
@@ -23,7 +24,7 @@ struct bnl {
 	int family;
 
 	/* of the request under way */
-	void (*reply)(void *arg, struct nlattr **attrs);
+	bnl_reply_fn *reply;
 	void *reply_arg;
 	uint32_t seq;
 	bool pending;
@@ -36,7 +37,7 @@ struct bnl {
 	bool lost;	/* an overrun, not yet reported */
 };
 
-/* --- requests */
+/* --- requests and their answers */
 
 static int nle_to_errno(int nle)
 {
@@ -54,7 +55,7 @@ static int nle_to_errno(int nle)
 	}
 }
 
-static int set_error(struct bnl *nl, int err, const char *text)
+int bnl_fail(struct bnl *nl, int err, const char *text)
 {
 	snprintf(nl->error, sizeof(nl->error), "%s", text ? text : strerror(-err));
 	return err;
@@ -64,7 +65,7 @@ static int fail_nle(struct bnl *nl, int nle)
 {
 	int err = nle_to_errno(nle);
 
-	return set_error(nl, err, err == -EIO ? nl_geterror(nle) : NULL);
+	return bnl_fail(nl, err, err == -EIO ? nl_geterror(nle) : NULL);
 }
 
 /*
@@ -82,7 +83,7 @@ static void fail_kernel(struct bnl *nl, int err, struct nlmsghdr *hdr, size_t fi
 {
 	char text[sizeof(nl->error) - 100];
 
-	nl->err = set_error(nl, err, NULL);
+	nl->err = bnl_fail(nl, err, NULL);
 	if (bnl_get_error_text(hdr, fixed_len, text, sizeof(text)))
 		snprintf(nl->error, sizeof(nl->error), "%s: %.90s", text, strerror(-err));
 }
@@ -131,7 +132,7 @@ static int on_reply(struct nl_msg *msg, void *arg)
 	struct bnl *nl = arg;
 
 	if (bnl_parse(nlmsg_hdr(msg), attrs) < 0) {
-		nl->err = set_error(nl, -EPROTO, "the module's answer cannot be understood: are "
+		nl->err = bnl_fail(nl, -EPROTO, "the module's answer cannot be understood: are "
 			       "module and program of one version?");
 		return NL_SKIP;
 	}
@@ -140,8 +141,7 @@ static int on_reply(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-/* extra: bytes, more than the page that is enough even for SEND with a full payload. */
-static struct nl_msg *new_large_request(struct bnl *nl, enum berk_cmd cmd, int flags, size_t extra)
+struct nl_msg *bnl_request_new(struct bnl *nl, enum berk_cmd cmd, int flags, size_t extra)
 {
 	struct nl_msg *msg = nlmsg_alloc_size(4096 + extra);
 
@@ -153,23 +153,13 @@ static struct nl_msg *new_large_request(struct bnl *nl, enum berk_cmd cmd, int f
 	return msg;
 }
 
-static struct nl_msg *new_request(struct bnl *nl, enum berk_cmd cmd, int flags)
-{
-	return new_large_request(nl, cmd, flags, 0);
-}
-
-/*
- * Sends msg (and frees it; NULL or put_failed: it could not be made) and takes
- * all answers. -EAGAIN: the dump was interrupted by a change.
- */
-static int request(struct bnl *nl, struct nl_msg *msg, bool put_failed,
-		   void (*reply)(void *arg, struct nlattr **attrs), void *arg)
+int bnl_request(struct bnl *nl, struct nl_msg *msg, bool put_failed, bnl_reply_fn *reply, void *arg)
 {
 	int nle;
 
 	if (!msg || put_failed) {
 		nlmsg_free(msg);
-		return set_error(nl, msg ? -EMSGSIZE : -ENOMEM, NULL);
+		return bnl_fail(nl, msg ? -EMSGSIZE : -ENOMEM, NULL);
 	}
 	nl->reply = reply;
 	nl->reply_arg = arg;
@@ -186,154 +176,6 @@ static int request(struct bnl *nl, struct nl_msg *msg, bool put_failed,
 	if (nl->err)
 		return nl->err;
 	return nle < 0 ? fail_nle(nl, nle) : 0;
-}
-
-static void take_status(void *arg, struct nlattr **attrs)
-{
-	bnl_get_status(attrs, arg);
-}
-
-int bnl_status(struct bnl *nl, struct bnl_status *status)
-{
-	return request(nl, new_request(nl, BERK_CMD_STATUS_GET, 0), 0, take_status, status);
-}
-
-int bnl_conf_set(struct bnl *nl, const struct bnl_conf *conf)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_CONF_SET, 0);
-
-	return request(nl, msg, msg && bnl_put_conf(msg, conf), NULL, NULL);
-}
-
-static void take_index(void *arg, struct nlattr **attrs)
-{
-	*(uint32_t *)arg = bnl_get_u32(attrs, BERK_A_PEER);
-}
-
-int bnl_peer_set(struct bnl *nl, const union node_addr *addr, uint32_t *index)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_PEER_SET, 0);
-
-	return request(nl, msg, msg && bnl_put_addr(msg, BERK_A_ADDR, addr), take_index, index);
-}
-
-int bnl_peer_del(struct bnl *nl, const union node_addr *addr)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_PEER_DEL, 0);
-
-	return request(nl, msg, msg && addr && bnl_put_addr(msg, BERK_A_ADDR, addr), NULL, NULL);
-}
-
-struct peer_list {
-	struct bnl_peer *peers;
-	size_t n;
-	bool no_memory;
-};
-
-static void take_peer(void *arg, struct nlattr **attrs)
-{
-	struct peer_list *list = arg;
-	struct bnl_peer *peers = reallocarray(list->peers, list->n + 1, sizeof(*peers));
-
-	if (!peers) {
-		list->no_memory = true;
-		return;
-	}
-	list->peers = peers;
-	bnl_get_peer(attrs, &peers[list->n++]);
-}
-
-int bnl_peers(struct bnl *nl, struct bnl_peer **peers, size_t *n)
-{
-	struct peer_list list = { 0 };
-	int err;
-
-	do {
-		list.n = 0;
-		err = request(nl, new_request(nl, BERK_CMD_PEER_GET, NLM_F_DUMP), 0,
-			      take_peer, &list);
-	} while (err == -EAGAIN);
-	if (!err && list.no_memory)
-		err = set_error(nl, -ENOMEM, NULL);
-	if (err) {
-		free(list.peers);
-		return err;
-	}
-	*peers = list.peers;
-	*n = list.n;
-	return 0;
-}
-
-int bnl_note(struct bnl *nl, const struct node_note *note)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_PEER_NOTE, 0);
-
-	return request(nl, msg, msg && bnl_put_note(msg, note), NULL, NULL);
-}
-
-int bnl_round(struct bnl *nl, const struct node_round *round)
-{
-	struct nl_msg *msg;
-
-	if (round->n_peers > BNL_ROUND_PEERS)
-		return set_error(nl, -E2BIG, "too many peers for one round");
-	msg = new_large_request(nl, BERK_CMD_ROUND, 0, round->n_peers * sizeof(*round->peer));
-	return request(nl, msg, msg && bnl_put_round(msg, round), NULL, NULL);
-}
-
-struct sample_reader {
-	uint64_t next;
-	bnl_sample_fn *fn;
-	void *arg;
-};
-
-static void take_samples(void *arg, struct nlattr **attrs)
-{
-	struct sample_reader *reader = arg;
-	struct bnl_event ev;
-	struct berk_sample sample;
-
-	if (!bnl_get_event(BERK_CMD_EV_SAMPLES, attrs, &ev))
-		return;
-	for (size_t i = 0; i < ev.samples.n; i++) {
-		bnl_sample(&ev, i, &sample);
-		if (sample.seq < reader->next)
-			continue;
-		reader->next = sample.seq + 1;
-		reader->fn(reader->arg, &sample);
-	}
-}
-
-int bnl_samples(struct bnl *nl, uint64_t from, bnl_sample_fn *fn, void *arg)
-{
-	struct sample_reader reader = { .next = from, .fn = fn, .arg = arg };
-	struct nl_msg *msg;
-	int err;
-
-	do {
-		msg = new_request(nl, BERK_CMD_SAMPLE_GET, NLM_F_DUMP);
-		err = request(nl, msg, msg && nla_put_u64(msg, BERK_A_SEQ, reader.next),
-			      take_samples, &reader);
-	} while (err == -EAGAIN);
-	return err;
-}
-
-int bnl_send(struct bnl *nl, const union node_addr *addr, uint32_t ifindex, const void *payload,
-	     size_t len)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_SEND, 0);
-	bool bad = msg && (bnl_put_addr(msg, BERK_A_ADDR, addr) ||
-			   (ifindex && nla_put_u32(msg, BERK_A_IFINDEX, ifindex)) ||
-			   nla_put(msg, BERK_A_PAYLOAD, len, payload));
-
-	return request(nl, msg, bad, NULL, NULL);
-}
-
-int bnl_publish(struct bnl *nl, const struct node_publish *publish)
-{
-	struct nl_msg *msg = new_request(nl, BERK_CMD_PUBLISH, 0);
-
-	return request(nl, msg, msg && bnl_put_publish(msg, publish), NULL, NULL);
 }
 
 /* --- notifications */
@@ -419,7 +261,7 @@ static int open_events(struct bnl *nl, unsigned int groups)
 	nl->ev = nl_socket_alloc();
 	nl->ev_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->ev || !nl->ev_cb)
-		return set_error(nl, -ENOMEM, NULL);
+		return bnl_fail(nl, -ENOMEM, NULL);
 	nl_cb_set(nl->ev_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
 	nl_cb_set(nl->ev_cb, NL_CB_VALID, NL_CB_CUSTOM, on_notification, nl);
 	err = genl_connect(nl->ev);
@@ -448,7 +290,7 @@ static int open_requests(struct bnl *nl)
 	nl->req = nl_socket_alloc();
 	nl->req_cb = nl_cb_alloc(NL_CB_DEFAULT);
 	if (!nl->req || !nl->req_cb)
-		return set_error(nl, -ENOMEM, NULL);
+		return bnl_fail(nl, -ENOMEM, NULL);
 	nl_cb_set(nl->req_cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, check_sequence, nl);
 	nl_cb_set(nl->req_cb, NL_CB_VALID, NL_CB_CUSTOM, on_reply, nl);
 	nl_cb_set(nl->req_cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, nl);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* nl_msg: netlink messages to structs and back; no sockets. Only for nl.c. */
+/* nl_msg: netlink messages to structs and back; no sockets. Only for nl*.c. */
 #ifndef BERK_NL_MSG_H
 #define BERK_NL_MSG_H
 
