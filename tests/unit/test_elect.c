@@ -191,7 +191,7 @@ static void test_whoever_is_denied_waits(void **state)
 	stand();
 	vote_of(2, MSG_DENY, 0, me.node->elect.claimed);
 	assert_int_equal(me.node->elect.stance, SEEKING);
-	pass(2 * S - 1);
+	pass(S - 1);
 	assert_null(said(MSG_CLAIM));
 	end();
 }
@@ -560,7 +560,7 @@ static void test_one_does_not_stand_against_a_master_that_is_heard(void **state)
 	assert_true(me.node->elect.mute_logged);
 	assert_false(grants(2, 1000));
 	/* it is gone */
-	pass(4 * S);
+	pass((BEACON + 2) * S);
 	assert_non_null(said(MSG_CLAIM));
 	end();
 }
@@ -616,7 +616,7 @@ static void test_the_larger_group_stays(void **state)
 		e->rival_raw = me.raw;
 		elect_round(me.node, now());
 		assert_int_equal(e->rival_id, of[i].rival_id);	/* more may be heard of it */
-		me.raw += 2 * S;
+		me.raw += (BEACON + 1) * S;
 		elect_round(me.node, now());
 		take();
 		assert_int_equal(e->rival_id, 0);
