@@ -374,6 +374,8 @@ void elect_yield(struct node *node, struct node_now now, uint64_t to,
 	e->master_id = to;
 	e->master_addr = *to_addr;
 	e->heard_raw = now.raw_ns;
+	if (node->master.self.state != BERK_PEER_MEMBER)	/* this node stood still, say */
+		servo_allow_step(&node->servo);
 	hello_all(node, MSG_RESIGN);
 	master_end(node, now);
 	seek(node, now, 3 * follow_interval(node) + chance(node, follow_interval(node)));

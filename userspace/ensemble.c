@@ -332,7 +332,7 @@ void ensemble_inherit_rate(struct ensemble *e, double rate_ppb)
 {
 	e->rate_ppb = e->rate_goal_ppb = rate_ppb;
 	e->rate_age = RATE_YOUNG;
-	e->rate_settled = false;
+	e->rate_settled = true;
 }
 
 void ensemble_rate(struct ensemble *e, int64_t now)

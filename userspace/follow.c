@@ -154,7 +154,7 @@ void follow_publish(struct node *node, struct node_now now)
 	node->publish = (struct node_publish){
 		.state = f->state,
 		.role = role_of(node),
-		.master_id = f->master_id,
+		.master_id = node->elect.stance == LEADING ? node->conf.node_id : f->master_id,
 		.term = node->term,
 		.round = f->round,
 		.offset_ns = llrint(pending(node, now)),

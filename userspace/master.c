@@ -17,7 +17,8 @@
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
 #define ACK_EVERY	8	/* corrections */
-#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
+#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by... */
+#define RATE_SURE	200.0	/* ...and worth that a group keeps it */
 
 /*
  * A node that was in the group takes it over as it knows it: its own line is the
@@ -30,7 +31,7 @@ static void inherit(struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 
 	m->have_group = f->heard && f->state != BERK_STATE_UNSYNCHRONISED &&
-			f->rate_sigma_ppb < RATE_USABLE && node->servo.have_line;
+			f->rate_sigma_ppb < RATE_SURE && node->servo.have_line;
 	if (!m->have_group)
 		return;
 	ensemble_inherit_rate(e, node->servo.line_ppb);

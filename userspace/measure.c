@@ -11,7 +11,7 @@
 
 #include "node_priv.h"
 
-#define SPACING_MAX	20000000LL	/* ns between probes of one peer */
+#define SPACING_MAX	10000000LL	/* ns between probes of one peer */
 #define REPLY_MAX	(SECOND / 2)	/* ns to wait for answers... */
 #define REPLY_MIN	(SECOND / 20)	/* ...when all are known to be near */
 #define REPLY_DELAYS	4	/* times the longest round trip */
@@ -160,8 +160,7 @@ static void finish_check(struct node *node, struct node_now now)
 		}
 		peer->missed = 0;
 		peer->answered = false;
-		if (!peer->node_id)
-			peer->node_id = peer->track.node_id;
+		peer_identify(node, peer);
 	}
 	peers_forget(node, now);
 	members_note(node);

@@ -80,8 +80,7 @@ static void answered(struct node *node, struct node_now now, struct peer *peer)
 	char text[PEER_TEXT];
 
 	peer->missed = 0;
-	if (!peer->node_id)
-		peer->node_id = peer->track.node_id;
+	peer_identify(node, peer);
 	if (!peer->instance && driven)
 		hello_send(node, &peer->addr, MSG_ASK, 0);
 	if (!driven && was != BERK_PEER_IDLE) {
@@ -201,14 +200,6 @@ bool members_corrigible(const struct peer *peer)
 	       peer->standing.state != BERK_PEER_FOREIGN;
 }
 
-/* The same node by two addresses: the one that is configured stays. */
-static bool twofold(const struct node *node, const struct peer *peer)
-{
-	const struct peer *other = peer->node_id ? peer_by_id(node, peer->node_id) : NULL;
-
-	return other && other != peer && other->missed < MISSED && !peer->fixed;
-}
-
 /* Brings every peer up to date. Returns how many can be corrected. */
 size_t members_take_stock(struct node *node, struct node_now now)
 {
@@ -227,8 +218,6 @@ size_t members_take_stock(struct node *node, struct node_now now)
 		else
 			missed(node, now, peer);
 		peer->dropped = 0;
-		if (m->n < TOLD_MANY && twofold(node, peer))
-			peer->have_ref = false;
 		present += members_corrigible(peer);
 	}
 	peers_forget(node, now);

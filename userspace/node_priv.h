@@ -278,6 +278,8 @@ struct peer *peer_by_id(const struct node *node, uint64_t node_id);
 /* The node of that id, which is at addr: found or made; NULL if there is no room. */
 struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
 		       const union node_addr *addr);
+/* It answered: now it is known which node it is. */
+void peer_identify(struct node *node, struct peer *peer);
 /* Drops those that were found and are not heard of any more. */
 void peers_forget(struct node *node, struct node_now now);
 const char *addr_text(const union node_addr *addr, char text[PEER_TEXT]);

@@ -212,6 +212,23 @@ struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
 	return peer;
 }
 
+/* The same node by two addresses: the one that is configured stays. */
+void peer_identify(struct node *node, struct peer *peer)
+{
+	struct peer *other;
+
+	if (peer->node_id || !peer->track.started)
+		return;
+	other = peer_by_id(node, peer->track.node_id);
+	peer->node_id = peer->track.node_id;
+	if (!other)
+		return;
+	if (peer->fixed)
+		other->heard_raw = INT64_MIN / 2;	/* forgotten soon */
+	else
+		peer->heard_raw = INT64_MIN / 2;
+}
+
 void peers_forget(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;

@@ -4,8 +4,8 @@
  *
  * A group's time is the mean of its members' clocks: of those that say they are
  * synchronised; if there is none, of those in holdover. Left out are those that
- * are not healthy, and those that are still on their way to the others, which
- * shows in a bound much wider than the median. If there are references among
+ * are not healthy, and those that are still on their way to the others: whose bound
+ * is much wider than the median, or who say that they have far to go. If there are references among
  * them, the group's time is theirs.
  */
 #include <math.h>
@@ -15,6 +15,7 @@
 #include "scenario.h"
 
 #define ON_ITS_WAY 3	/* times the median bound */
+#define FAR 0.1		/* of the bound: still to be slewed */
 
 struct groups *groups_new(int n)
 {
@@ -82,6 +83,13 @@ static bool is_member(const struct groups *g, struct world *w, int i, int group,
 	       world_healthy(w, &w->host[i]);
 }
 
+static bool has_arrived(const struct groups *g, const struct world *w, int i, double median)
+{
+	double left = fabs((double)w->host[i].state.offset_ns);
+
+	return g->bound[i] <= ON_ITS_WAY * median && left <= FAR * g->bound[i];
+}
+
 /* Marks the settled ones. NAN: there are none. */
 static double time_of(struct groups *g, struct world *w, int group, enum berk_state state)
 {
@@ -97,14 +105,14 @@ static double time_of(struct groups *g, struct world *w, int group, enum berk_st
 	qsort(g->sorted, members, sizeof(double), by_size);
 	median = g->sorted[(members - 1) / 2];
 	for (int i = 0; i < g->n; i++)
-		if (is_member(g, w, i, group, state) && g->bound[i] <= ON_ITS_WAY * median) {
+		if (is_member(g, w, i, group, state) && has_arrived(g, w, i, median)) {
 			bool reference = w->host[i].node_conf.reference;
 
 			g->settled[i] = state == BERK_STATE_SYNCHRONISED;
 			sum[reference] += g->offset[i];
 			n[reference]++;
 		}
-	return n[1] ? sum[1] / n[1] : sum[0] / n[0];
+	return n[1] ? sum[1] / n[1] : sum[0] / n[0];	/* NAN of nothing */
 }
 
 void groups_look(struct groups *g, struct world *w)

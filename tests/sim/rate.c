@@ -2,8 +2,8 @@
 /*
  * rate: how fast the groups run, in windows of 10 s
  *
- * The rate of a group is that of the mean of its clocks that were settled at both
- * ends of the window. No group is to run faster than the fastest crystal or
+ * The rate of a group is that of the mean of its clocks that were settled all the
+ * time, and not stepped. No group is to run faster than the fastest crystal or
  * slower than the slowest, whoever is still in it; those that jumped do not count.
  */
 #include <math.h>
@@ -21,6 +21,7 @@ struct rate *rate_new(int n)
 	*r = (struct rate){ .last = NAN, .jump = NAN, .excess = NAN };
 	r->clock = world_alloc(NULL, (size_t)n, sizeof(double));
 	r->crystal = world_alloc(NULL, (size_t)n, sizeof(double));
+	r->set_seq = world_alloc(NULL, (size_t)n, sizeof(*r->set_seq));
 	return r;
 }
 
@@ -28,6 +29,7 @@ void rate_free(struct rate *r)
 {
 	free(r->clock);
 	free(r->crystal);
+	free(r->set_seq);
 	free(r);
 }
 
@@ -72,7 +74,7 @@ static void end_window(struct rate *r, const struct groups *g, struct world *w)
 		int n = 0, node = 0;
 
 		for (int i = 0; i < g->n; i++)
-			if (g->of[i] == k && g->settled[i] && !isnan(r->clock[i])) {
+			if (g->of[i] == k && !isnan(r->clock[i])) {
 				sum += g->offset[i] - r->clock[i];
 				node = i;
 				n++;
@@ -92,12 +94,16 @@ static void end_window(struct rate *r, const struct groups *g, struct world *w)
 
 void rate_look(struct rate *r, const struct groups *g, struct world *w)
 {
+	for (int i = 0; r->since && i < g->n; i++)
+		if (!g->settled[i] || host_clock(w, &w->host[i])->set_seq != r->set_seq[i])
+			r->clock[i] = NAN;
 	if (r->since && w->now - r->since < OVER)
 		return;
 	if (r->since)
 		end_window(r, g, w);
 	r->since = w->now;
 	for (int i = 0; i < g->n; i++) {
+		r->set_seq[i] = host_clock(w, &w->host[i])->set_seq;
 		r->clock[i] = g->settled[i] ? g->offset[i] : NAN;
 		r->crystal[i] = osc_phase(&host_clock(w, &w->host[i])->osc, w->now);
 	}

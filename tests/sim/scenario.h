@@ -176,7 +176,8 @@ double groups_spread(const struct groups *g);
 /* --- rate.c: how fast the groups run, against true time and their crystals */
 struct rate {
 	int64_t since;		/* when the present window began, 0: there is none */
-	double *clock, *crystal;	/* then, ns; NAN: did not count */
+	double *clock, *crystal;	/* then, ns; NAN: was not settled since */
+	uint32_t *set_seq;	/* then */
 	double last;		/* ppb: of the largest group, in the window before; NAN */
 	double jump, excess;	/* ppb: largest so far, NAN */
 };

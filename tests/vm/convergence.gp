@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The picture of a demonstration. Given: csv, nodes, seconds, kernel, converged_s,
-# spread_us_p50, spread_us_p99.
+# spread_us_p50, spread_us_p99; where the master failed: kill_s and kill, its text; joined_s
+# if it came back.
 set datafile separator ','
 set encoding utf8
 array color[8] = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7f7f7f', '#332288']
@@ -14,6 +15,8 @@ set tics nomirror textcolor rgb '#333333'
 set grid lc rgb '#e4e4e4' lt 1
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead lc rgb '#999999' dt 3
 set arrow 2 from converged_s, graph 0 to converged_s, graph 1 nohead lc rgb '#009e73' dt 3 lw 1.5
+if (exists("kill")) set arrow 4 from kill_s, graph 0 to kill_s, graph 1 nohead lc rgb '#cc2222' lw 1.5
+if (exists("joined_s")) set arrow 5 from joined_s, graph 0 to joined_s, graph 1 nohead lc rgb '#cc2222' dt 3 lw 1.5
 
 set label 1 sprintf("%d clocks become one time", nodes) at screen 0.085, 0.972 font ',24' textcolor rgb '#111111'
 set label 2 sprintf("true clocks of %d virtual machines, Linux %s; below 1 ms after %.1f s, then p50 %.3g µs, p99 %.3g µs", \
@@ -30,9 +33,11 @@ set label 3 "promised: below 1 ms" at graph 0.99, first 2e3 right textcolor rgb 
 set label 4 "first round" at 0, graph 1.05 left offset character -0.4, 0 textcolor rgb '#777777' font ',12'
 set label 5 "Spread: from the clock furthest behind to the one furthest ahead" at graph 0.99, graph 0.93 right font ',17' textcolor rgb '#111111'
 set label 6 sprintf(" below after %.1f s", converged_s) at converged_s, 10 left textcolor rgb '#009e73' font ',12'
+if (exists("kill")) set label 7 " ".kill at kill_s, 1e5 left textcolor rgb '#cc2222' font ',12'
+if (exists("joined_s")) set label 8 " it is back" at joined_s, 1e4 left textcolor rgb '#cc2222' font ',12'
 unset key
 plot csv skip 1 using 1:2 with lines lw 2 lc rgb '#222222'
-unset label 1; unset label 2; unset label 3; unset label 4; unset label 6; unset arrow 3
+unset label 1; unset label 2; unset label 3; unset label 4; unset label 6; unset label 7; unset label 8; unset arrow 3
 unset logscale y
 
 # 2: offsets, linear around zero and logarithmic beyond

@@ -12,10 +12,10 @@ VM_GUEST := $(VM)/nlfuzz $(VM)/cycle $(VM)/flood
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/berk
 VM_MAKE = $(MAKE) --no-print-directory -s
 
-demo: ## virtual machines with wrong clocks converge (NODES=5 SECONDS=120 KERNEL=6.1|6.12) (root)
+demo: ## virtual machines with wrong clocks converge (NODES=5 SECONDS=120 KERNEL=6.1|6.12 KILL=master|daemon|freeze) (root)
 	@tests/vm/setup.sh $(KERNEL)
 	@$(VM_MAKE) vm-image-$(KERNEL)
-	@exec tests/vm/demo.py $(KERNEL) $(NODES) $(SECONDS)
+	@exec tests/vm/demo.py $(KERNEL) $(NODES) $(SECONDS) $(KILL)
 
 vm: ## tests of the whole in virtual machines with both kernels (root)
 	@tests/vm/setup.sh $(VM_KERNELS)
