@@ -31,6 +31,7 @@ struct other {
 	uint64_t id;
 	union node_addr addr;
 	int64_t ahead;		/* ns: of its REALTIME to EPOCH + our RAW */
+	int64_t raw_ahead;	/* ns: of its RAW to what it was at first */
 	double ppb;		/* its crystal against ours */
 	uint32_t term;
 	uint16_t flags;		/* BERK_F_* */
@@ -103,7 +104,7 @@ static UNUSED void take_round(const struct node_round *r)
 }
 
 /* Carries out what the node wants; it accumulates until hush(). */
-static UNUSED void take(void)
+static UNUSED void carry_out(void)
 {
 	struct node_action a;
 
@@ -156,7 +157,7 @@ static UNUSED void start(const struct node_conf *conf)
 {
 	begin(conf);
 	node_start(me.node, now());
-	take();
+	carry_out();
 	hush();
 }
 
@@ -245,7 +246,7 @@ static UNUSED void hear_from(const union node_addr *from, uint64_t id, const str
 
 	hush();
 	node_ctrl(me.node, now(), from, id, 0, buf, len);
-	take();
+	carry_out();
 }
 
 static UNUSED void hear(uint64_t id, struct msg_hello h)
@@ -271,7 +272,7 @@ static UNUSED struct msg_correct agreeing(uint32_t term)
 }
 
 /* Returns the status of the ack, or -1. */
-static UNUSED int tell(uint64_t master, struct msg_correct c)
+static UNUSED int told_by(uint64_t master, struct msg_correct c)
 {
 	union node_addr from = addr_of(master);
 	struct msg msg = { .type = MSG_CORRECT, .correct = c };
@@ -300,7 +301,7 @@ static UNUSED struct berk_stamp its_stamp(const struct other *o, int64_t raw)
 {
 	int64_t its = raw + llrint((double)raw * o->ppb * 1e-9);
 
-	return (struct berk_stamp){ EPOCH + raw + o->ahead, its + (int64_t)o->id * 1000 * S };
+	return (struct berk_stamp){ EPOCH + raw + o->ahead, its + o->raw_ahead + (int64_t)o->id * 1000 * S };
 }
 
 /* The k-th exchange of a round with it; symmetric, 100 us, at raw. */
@@ -373,10 +374,10 @@ static UNUSED void pass(int64_t ns)
 
 		me.raw = node_next_timer(me.node) > me.raw ? node_next_timer(me.node) : me.raw;
 		node_timer(me.node, now());
-		take();
+		carry_out();
 		if (me.rounds > rounds && me.n_others) {
 			answer_round();
-			take();
+			carry_out();
 			obey(first);
 		}
 	}
@@ -415,7 +416,7 @@ static UNUSED void follow(const struct node_conf *conf, int seconds, uint8_t ran
 		pass(i ? S : MS);
 		c = agreeing(3);
 		c.rank = rank;
-		tell(1, c);
+		told_by(1, c);
 	}
 	assert_int_equal(me.node->elect.stance, FOLLOWING);
 	hush();

@@ -126,7 +126,7 @@ static void test_corrections_put_it_off(void **state)
 	for (int i = 0; i < 20; i++) {
 		pass(1500 * MS);	/* as late as may be */
 		assert_null(said(MSG_CLAIM));
-		assert_int_not_equal(tell(1, agreeing(3)), MSG_REFUSED);
+		assert_int_not_equal(told_by(1, agreeing(3)), MSG_REFUSED);
 		me.node->elect.rank = 1;
 	}
 	end();
@@ -410,7 +410,7 @@ static void test_no_term_shuts_anybody_out(void **state)
 				me.node->term = group[i];
 			c = agreeing(claimed);
 			c.want_ack = true;
-			if (tell(1, c) != MSG_APPLIED)
+			if (told_by(1, c) != MSG_APPLIED)
 				fail_msg("term %u after %u, newcomer %d", claimed, group[i], newcomer);
 			end();
 		}
@@ -481,7 +481,7 @@ static void test_size_is_remembered(void **state)
 		pass(i ? S : MS);
 		c = agreeing(3);
 		c.members = i < 10 ? 5 : 2;
-		tell(1, c);
+		told_by(1, c);
 		assert_int_equal(elect_whole(me.node), i < 9 + SIZE_HOLDS ? 5 : 2);
 	}
 	end();
@@ -535,7 +535,7 @@ static void test_who_stops_hands_over(void **state)
 	assert_int_equal(peer_of(1)->rank, 1);
 	hush();
 	node_stop(me.node, now());
-	take();
+	carry_out();
 	h = said_to(0, MSG_RESIGN);
 	assert_non_null(h);
 	assert_int_equal(h->successor_id, 1);
@@ -618,7 +618,7 @@ static void test_the_larger_group_stays(void **state)
 		assert_int_equal(e->rival_id, of[i].rival_id);	/* more may be heard of it */
 		me.raw += (BEACON + 1) * S;
 		elect_round(me.node, now());
-		take();
+		carry_out();
 		assert_int_equal(e->rival_id, 0);
 		if ((e->stance == LEADING) != of[i].stays)
 			fail_msg("case %zu: stance %d", i, e->stance);
@@ -643,7 +643,7 @@ static void test_who_yields_does_not_stand_for_a_while(void **state)
 	(void)state;
 	lead(&plain, 2);
 	elect_yield(me.node, now(), 1, &rival);
-	take();
+	carry_out();
 	assert_null(corrected(2));
 	pass(3 * S - 1);
 	assert_null(said(MSG_CLAIM));
@@ -660,12 +660,12 @@ static void test_a_newer_correction_deposes(void **state)
 	(void)state;
 	lead(&plain, 2);
 	c = agreeing(me.node->term + 1);
-	assert_int_equal(tell(1, c), -1);
+	assert_int_equal(told_by(1, c), -1);
 	assert_int_equal(me.node->elect.stance, FOLLOWING);
 	assert_int_equal(me.node->term, c.term);
 	assert_int_equal(me.node->follow.master_id, 1);
 	/* and what it was as master is stale now */
-	assert_int_equal(tell(2, agreeing(c.term - 1)), MSG_STALE);
+	assert_int_equal(told_by(2, agreeing(c.term - 1)), MSG_STALE);
 	end();
 }
 

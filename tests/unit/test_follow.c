@@ -25,7 +25,7 @@ static int tell_at(int64_t raw, uint64_t from, struct msg_correct c)
 {
 	me.raw = raw;
 	memset(&me.clock, 0, sizeof(me.clock));
-	return tell(from, c);
+	return told_by(from, c);
 }
 
 static void test_correction(void **state)
@@ -60,7 +60,7 @@ static struct node_publish published(int64_t raw)
 	me.node->publish_next = raw;
 	me.node->servo_next = INT64_MAX;	/* no reading of the clock: it is as commanded */
 	node_timer(me.node, now());
-	take();
+	carry_out();
 	return me.publish;
 }
 
@@ -302,10 +302,10 @@ static void test_suspended(void **state)
 	assert_int_equal(tell_at(100 * S, 1, c), MSG_APPLIED);
 	node_resumed(me.node, (struct node_now){ EPOCH + 3700 * S, 100 * S + MS });
 	assert_int_equal(me.node->follow.state, BERK_STATE_UNSYNCHRONISED);
-	take();
+	carry_out();
 	hush();
 	node_timer(me.node, (struct node_now){ EPOCH + 3701 * S, 101 * S });
-	take();
+	carry_out();
 	assert_int_equal(me.clocks, 0);
 	c.round++;
 	c.ref_raw_ns = 101 * S;
@@ -328,7 +328,7 @@ static void test_clock_failed(void **state)
 	node_clock_failed(me.node);
 	hush();
 	node_timer(me.node, (struct node_now){ EPOCH + 101 * S, 101 * S });
-	take();
+	carry_out();
 	assert_true(me.clocks == 1 && me.clock.step_ns < -S);
 	assert_true(logged("stepped the clock"));
 	assert_false(logged("somebody else"));
@@ -355,7 +355,7 @@ static void test_stop(void **state)
 	tell_at(100 * S, 1, line);
 	hush();
 	node_stop(me.node, (struct node_now){ EPOCH + 98 * S + 1000, 100 * S });
-	take();
+	carry_out();
 	assert_int_equal(me.clocks, 1);
 	assert_float_equal(me.clock.freq_ppb, 1000, 1);
 	assert_int_equal(me.clock.step_ns, 0);
@@ -374,7 +374,7 @@ static void test_start(void **state)
 	conf.freq_ppb = 12345;
 	begin(&conf);
 	node_start(me.node, now());
-	take();
+	carry_out();
 	assert_int_equal(me.clocks, 1);
 	assert_float_equal(me.clock.freq_ppb, 12345, 0);
 	assert_false(me.clock.synchronised);
@@ -401,22 +401,22 @@ static void test_merge(void **state)
 		start(&conf);
 		for (int i = 0; i < 10; i++) {
 			pass(i ? S : MS);
-			assert_int_equal(tell(1, agreeing(3)), -1);
+			assert_int_equal(told_by(1, agreeing(3)), -1);
 		}
 		pass(S);
 		c = agreeing(50);
 		c.offset_ns = 5 * MS;	/* beyond the threshold of 1 ms */
-		tell(2, c);
+		told_by(2, c);
 		assert_int_equal(me.steps, step);
 		assert_int_equal(me.clock.step_ns, step ? -5 * MS : 0);
 		/* within the threshold nobody steps */
 		start(&conf);
 		pass(MS);
-		tell(1, agreeing(3));
+		told_by(1, agreeing(3));
 		pass(S);
 		c = agreeing(50);
 		c.offset_ns = 900000;
-		tell(2, c);
+		told_by(2, c);
 		assert_int_equal(me.steps, 0);
 		end();
 	}
@@ -432,7 +432,7 @@ static void test_another_master_of_the_same_group(void **state)
 	pass(S);
 	c = agreeing(1000);
 	c.offset_ns = 300;
-	assert_int_equal(tell(2, c), -1);
+	assert_int_equal(told_by(2, c), -1);
 	assert_int_equal(me.steps, 0);
 	assert_int_equal(me.publish.state, BERK_STATE_SYNCHRONISED);
 	assert_int_equal(me.publish.master_id, 2);
@@ -446,7 +446,7 @@ static void test_roles_are_published(void **state)
 	(void)state;
 	follow(&plain, 3, 1);
 	pass(S);
-	tell(1, agreeing(3));	/* of rank 0 */
+	told_by(1, agreeing(3));	/* of rank 0 */
 	assert_int_equal(me.publish.role, BERK_ROLE_SLAVE);
 	end();
 	follow(&plain, 3, 1);
@@ -477,7 +477,7 @@ static void test_reference_is_not_touched(void **state)
 		c.offset_ns = 3 * S;
 		c.may_step = true;
 		c.freq_ppb = 50e3;
-		tell(1, c);
+		told_by(1, c);
 		assert_int_equal(me.steps, 0);
 		assert_false(me.clocks && me.clock.freq_ppb != 0);
 		assert_int_equal(me.publish.state, BERK_STATE_SYNCHRONISED);

@@ -61,7 +61,7 @@ static void test_flood(void **state)
 		}
 		assert_true(me.node->reply_head - me.node->reply_tail <= REPLIES);
 		assert_true(me.node->master.n <= 4096 + 2);
-		take();
+		carry_out();
 		assert_true(me.n_sent <= REPLIES + 8);
 		/* and afterwards it goes on */
 		hear(2, of_kind(MSG_ASK));
@@ -226,7 +226,7 @@ static void test_who_stays_out_is_silent_until_the_other_is_gone(void **state)
 	hear(2, of_kind(MSG_CLAIM));
 	hear(2, of_kind(MSG_ASK));
 	assert_int_equal(me.n_sent, 0);
-	assert_int_equal(tell(2, agreeing(3)), -1);
+	assert_int_equal(told_by(2, agreeing(3)), -1);
 	assert_false(me.node->follow.heard);
 	/* it is heard again, and then not any more */
 	hear(ME, twin(true, true, MSG_ANNOUNCE));
