@@ -20,6 +20,8 @@
 #define SIGMAS		8.0
 #define LEAK		64.0	/* s: over which a departure is remembered... */
 #define COURSE		256.0	/* s: ...and over which it becomes the course */
+#define NEW		8	/* s: a master is new... */
+#define NEW_PART	4	/* ...and may move the group so much further */
 #define PAST		8	/* s, at least: ago, when the line is worth going back to */
 #define SETTLED		150	/* s: a young group still finds its rate */
 #define WALKS		3.0	/* sigmas of what crystals do by themselves */
@@ -28,8 +30,11 @@
 
 static double tolerance(const struct node *node, struct node_now now, const struct msg_correct *c)
 {
-	return SLACK + (double)node->follow.last.bound_ns / 2 +
-	       SIGMAS * hypot(follow_sigma(node, now), (double)c->sigma_ns);
+	double may = SLACK + (double)node->follow.last.bound_ns / 2 +
+		     SIGMAS * hypot(follow_sigma(node, now), (double)c->sigma_ns);
+
+	/* one that takes over may have to mend what the one before has done */
+	return now.raw_ns - node->check.master_raw < NEW * SECOND ? NEW_PART * may : may;
 }
 
 /* ns by which it moves the group's time. Unsigned: a message may say anything. */
@@ -155,6 +160,7 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 	if (f->master_id != from_id) {	/* what there was is of the one before */
 		k->holding = false;
 		k->own_ns = k->all_ns = k->trips = 0;
+		k->master_raw = now.raw_ns;
 	}
 	if (node->servo.have_line && fabs(shift(node, c)) <= tolerance(node, now, c)) {
 		k->holding = false;

@@ -328,11 +328,17 @@ static double own_changes(struct ensemble *e, double common)
 	return n ? sum / (double)n : 0;
 }
 
-void ensemble_inherit_rate(struct ensemble *e, double rate_ppb)
+void ensemble_inherit_rate(struct ensemble *e, double rate_ppb, double sigma_ppb,
+			   size_t members)
 {
+	bool sure = sigma_ppb < RATE_SIGMA_SETTLED;
+
 	e->rate_ppb = e->rate_goal_ppb = rate_ppb;
-	e->rate_age = RATE_YOUNG;
-	e->rate_settled = true;
+	e->rate_sigma_ppb = sigma_ppb;
+	e->rate_known = true;
+	e->rate_settled = sure;
+	e->rate_age = sure ? RATE_YOUNG : 0;
+	e->rate_members = members;
 }
 
 void ensemble_rate(struct ensemble *e, int64_t now)
@@ -345,8 +351,9 @@ void ensemble_rate(struct ensemble *e, int64_t now)
 	e->rate_goal_ppb += common + own_changes(e, common);
 	mean = mean_rate(e, &n, &worst);
 	e->rate_raw = now;
-	if (2 * n <= e->used)
+	if (2 * n <= e->used || 2 * n <= e->rate_members)
 		return;
+	e->rate_members = 0;
 	pull = mean - e->rate_goal_ppb;
 	if (e->rate_age >= RATE_YOUNG)
 		pull = fmax(fmin(pull * dt / RATE_PULL_TIME, RATE_PULL * dt), -RATE_PULL * dt);

@@ -47,6 +47,7 @@ struct ensemble {
 	int64_t rate_raw;		/* when that was last brought up to date */
 	double rate_goal_ppb;		/* what it follows */
 	double rate_age;		/* s: since it settled */
+	size_t rate_members;		/* half of so many must be known first */
 };
 
 /* Makes room for n members. -ENOMEM changes nothing. */
@@ -91,10 +92,12 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 void ensemble_rate(struct ensemble *e, int64_t now);
 
 /*
- * A group that was there before has a rate already: from now on that is kept as
- * if it had been learned here.
+ * A group of so many members that was there before has a rate already. If that is
+ * sure, it is kept as if it had been learned here; otherwise until most members' rates
+ * are known.
  */
-void ensemble_inherit_rate(struct ensemble *e, double rate_ppb);
+void ensemble_inherit_rate(struct ensemble *e, double rate_ppb, double sigma_ppb,
+			   size_t members);
 
 /*
  * Of member i's difference to the group: standard deviation; and asymmetry, be it

@@ -91,7 +91,7 @@ static double tolerance(const struct node *node)
 }
 
 /* What the rates of the clocks that agree are on average, in our RAW time. */
-static double rate_of_veterans(const struct master *m)
+static double rate_of_veterans(const struct master *m, double *sigma, size_t *count)
 {
 	double sum = 0;
 	size_t n = 0;
@@ -102,8 +102,10 @@ static double rate_of_veterans(const struct master *m)
 		if (!m->ensemble.member[i + 1].agrees)
 			continue;
 		sum += peer->track.rate_ppb + peer->ref.peer_slope_ppb;
+		*sigma = fmax(*sigma, peer->track.rate_sigma_ppb);
 		n++;
 	}
+	*count = n;
 	return sum / (double)n;
 }
 
@@ -112,6 +114,8 @@ static bool found_on_veterans(struct node *node)
 {
 	struct master *m = &node->master;
 	struct ensemble *e = &m->ensemble;
+	double rate, sigma = 0;
+	size_t n;
 
 	e->member[0].eligible = false;
 	for (size_t i = 0; i < m->n; i++) {
@@ -125,7 +129,8 @@ static bool found_on_veterans(struct node *node)
 	for (size_t i = 0; i < m->n; i++)
 		if (e->member[i + 1].agrees)
 			m->peer[i]->standing.state = BERK_PEER_MEMBER;
-	ensemble_inherit_rate(e, rate_of_veterans(m));
+	rate = rate_of_veterans(m, &sigma, &n);
+	ensemble_inherit_rate(e, rate, sigma, n);
 	return true;
 }
 
@@ -295,6 +300,13 @@ static bool strays(struct peer *peer, const struct ensemble_member *member, doub
 	return fabs(peer->drift_ns) > limit && fabs(offset) > limit;
 }
 
+/* Its path has changed, or is about to be found to have. */
+static bool asymmetric(const struct track *t)
+{
+	return fabs(t->asymmetry_ns) > ASYMMETRIC ||
+	       (t->window.suspect && t->doubt_ns > ASYMMETRIC);
+}
+
 static void expel(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
@@ -319,8 +331,8 @@ static void expel(struct node *node, struct node_now now)
 		else if (strays(peer, member, offset) && e->used > 2)
 			lower(node, now, peer, BERK_WHY_DRIFT, offset);
 		else
-			peer->standing.why = fabs(peer->track.asymmetry_ns) > ASYMMETRIC ?
-					     BERK_WHY_ASYMMETRY : BERK_WHY_NONE;
+			peer->standing.why = asymmetric(&peer->track) ? BERK_WHY_ASYMMETRY :
+								       BERK_WHY_NONE;
 	}
 }
 

@@ -4,6 +4,8 @@
 
 #include "node_priv.h"
 
+#define YOUNG	4	/* intervals */
+
 static const union node_addr everybody;
 
 static bool queue(struct node *node, const union node_addr *to, enum msg_hello_kind kind,
@@ -117,6 +119,13 @@ static bool is_vote(enum msg_hello_kind kind)
 	return kind == MSG_GRANT || kind == MSG_DENY;
 }
 
+/* It has not heard yet that the master before us is gone. */
+static bool of_the_past(const struct node *node, struct node_now now, const struct msg_hello *h)
+{
+	return !h->master && h->term == node->master.term_before &&
+	       now.raw_ns - node->elect.since < YOUNG * follow_interval(node);
+}
+
 /* We lead: everybody that is heard belongs to us, or to somebody else. */
 static void heard_by_master(struct node *node, struct node_now now, const union node_addr *from,
 			    uint64_t from_id, const struct msg_hello *h)
@@ -141,7 +150,7 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	peer->priority = h->priority;
 	peer->reports = h->report;
 	peer->reference = h->reference;
-	if (!h->master_id)
+	if (!h->master_id || of_the_past(node, now, h))
 		peer->given = h->term;	/* it follows nobody */
 	if (stranger)
 		master_hurry(node, now);

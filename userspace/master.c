@@ -17,8 +17,7 @@
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
 #define ACK_EVERY	8	/* corrections */
-#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by... */
-#define RATE_SURE	200.0	/* ...and worth that a group keeps it */
+#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
 /*
  * A node that was in the group takes it over as it knows it: its own line is the
@@ -31,12 +30,10 @@ static void inherit(struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 
 	m->have_group = f->heard && f->state != BERK_STATE_UNSYNCHRONISED &&
-			f->rate_sigma_ppb < RATE_SURE && node->servo.have_line;
+			f->rate_sigma_ppb < RATE_USABLE && node->servo.have_line;
 	if (!m->have_group)
 		return;
-	ensemble_inherit_rate(e, node->servo.line_ppb);
-	e->rate_known = true;
-	e->rate_sigma_ppb = f->rate_sigma_ppb;
+	ensemble_inherit_rate(e, node->servo.line_ppb, f->rate_sigma_ppb, f->last.members);
 	e->rate_raw = now.raw_ns;
 	e->used = f->last.members;
 	m->group_raw = now.raw_ns;
@@ -57,6 +54,8 @@ void master_begin(struct node *node, struct node_now now)
 	m->steer_ppb = 0;
 	m->waited = m->discord = m->hold = 0;
 	m->ensemble.rate_known = m->ensemble.rate_settled = false;
+	m->ensemble.rate_members = 0;
+	m->ensemble.rate_age = 0;
 	inherit(node, now);
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
@@ -291,7 +290,7 @@ void master_finish(struct node *node, struct node_now now)
 
 		/* Quick rounds come more often than reports. */
 		peer->answered = peer->reports &&
-				 now.raw_ns - peer->heard_raw < follow_interval(node) * 5 / 4;
+				 now.raw_ns - peer->sampled_raw < follow_interval(node) * 5 / 4;
 		peer->restarted = false;
 	}
 }

@@ -8,6 +8,7 @@
  * reports probes the master, and in between its witnesses.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "node_priv.h"
 
@@ -18,6 +19,7 @@
 #define URGENT		3	/* probes: two samples are complete at once */
 #define QUICK_REPORTS	6	/* at first */
 #define REPORT_LEAD	(SECOND / 5)	/* ns before the correction that a report is to be part of */
+#define SKEW_MAX	10000000LL	/* ns: what slewing can do to a stamp of late */
 #define RECENT		2	/* periods */
 #define STANDBY_EVERY	3	/* intervals */
 #define WITNESS_EVERY	8	/* intervals */
@@ -268,7 +270,7 @@ static void take(struct node *node, struct node_now now, struct peer *peer,
 	if (!peer->reports)	/* it says what our clock was: only it shall suffer from that */
 		master_own(&node->master, sample);
 	peer->answered = true;
-	peer->heard_raw = now.raw_ns;
+	peer->heard_raw = peer->sampled_raw = now.raw_ns;
 	peer->restarted |= verdict == TRACK_RESTARTED;
 	peer->term = sample->term;
 	peer->flags = sample->peer_flags;
@@ -282,8 +284,9 @@ void measure_sample(struct node *node, struct node_now now, const struct berk_sa
 	if (!peer)
 		return;
 	if (reporting(node) && peer->node_id == master_of(node)) {
-		if (me->n_sent == me->n_reported)
+		if (me->n_sent == me->n_reported || me->reported_of != peer->node_id)
 			me->n_sent = me->n_reported = 0;
+		me->reported_of = peer->node_id;
 		if (me->n_reported < REPORTED)
 			me->reported[me->n_reported++] = *sample;
 	}
@@ -296,7 +299,7 @@ bool measure_report(struct node *node, struct msg_report *report)
 {
 	struct measure *me = &node->measure;
 
-	if (me->n_sent == me->n_reported)
+	if (me->n_sent == me->n_reported || me->reported_of != master_of(node))
 		return false;
 	*report = (struct msg_report){ .term = node->term, .round = me->round };
 	while (report->n < MSG_SAMPLES && me->n_sent < me->n_reported)
@@ -322,6 +325,15 @@ static struct berk_sample mirrored(const struct berk_sample *s)
 	return m;
 }
 
+/* Is that a stamp of this machine, and of no other? Unsigned: it may say anything. */
+static bool ours(const struct berk_stamp *s, struct node_now now)
+{
+	int64_t skew = (int64_t)(((uint64_t)s->real_ns - (uint64_t)s->raw_ns) -
+				 ((uint64_t)now.real_ns - (uint64_t)now.raw_ns));
+
+	return s->raw_ns >= 0 && s->raw_ns <= now.raw_ns && llabs(skew) < SKEW_MAX;
+}
+
 void measure_reported(struct node *node, struct node_now now, const union node_addr *from,
 		      uint64_t from_id, const struct msg_report *report)
 {
@@ -336,7 +348,7 @@ void measure_reported(struct node *node, struct node_now now, const union node_a
 	for (unsigned int i = 0; i < report->n; i++) {
 		struct berk_sample s = mirrored(&report->sample[i]);
 
-		if (s.t1.raw_ns > now.raw_ns || s.t4.raw_ns > now.raw_ns)
+		if (!ours(&s.t1, now) || !ours(&s.t4, now))
 			continue;
 		s.node_id = from_id;
 		s.term = report->term;

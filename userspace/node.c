@@ -239,7 +239,8 @@ static bool report_action(struct node *node, struct node_action *act)
 
 	if (!measure_report(node, &msg.report))
 		return false;
-	fill_send(act, &node->elect.master_addr, &msg);
+	fill_send(act, node->elect.stance == FOLLOWING ? &node->follow.master_addr :
+		  &node->elect.master_addr, &msg);
 	return true;
 }
 

@@ -63,6 +63,7 @@ struct peer {
 	uint8_t priority;
 	uint32_t vote;		/* term in which it would have us as master */
 	int64_t heard_raw;	/* last sign of life; or of it, from the master */
+	int64_t sampled_raw;	/* last sample */
 
 	/* As seen from a slave */
 	bool witness;		/* to be measured, says the master */
@@ -154,6 +155,7 @@ struct check {
 	union node_addr held_from;
 	uint64_t held_id;
 	int64_t asked_raw;
+	int64_t master_raw;	/* when the master became ours */
 
 	/* Slowly */
 	bool anchored;
@@ -192,7 +194,8 @@ struct measure {
 	unsigned int turn;
 	bool urgent;		/* the next round is for the witnesses */
 	double carry;		/* of the probes due, what was no whole one */
-	struct berk_sample reported[REPORTED];
+	struct berk_sample reported[REPORTED];	/* all of the same master: */
+	uint64_t reported_of;
 	unsigned int n_reported, n_sent;
 };
 

@@ -20,11 +20,9 @@ PATIENCE = 60			# s until a group must be in sync
 TESTS = []	# (on so many machines, function)
 
 
-def test(machines):
-    def put(function):
-        TESTS.append((machines, function))
-        return function
-    return put
+def test(function):
+    TESTS.append((3, function))
+    return function
 
 
 def want(condition, text):
@@ -97,7 +95,7 @@ def check_interval(g, answer):
 
 # --- tests
 
-@test(3)
+@test
 def convergence(lab):
     """Clocks seconds apart, 140 ppm of rate; then all say that they are in sync."""
     reset(lab)
@@ -116,7 +114,7 @@ def convergence(lab):
     return f"below 1 ms after {after:.1f} s, then at most {worst:.0f} us"
 
 
-@test(3)
+@test
 def counters(lab):
     """What one side sends the other has received, and nothing was rejected."""
     reset(lab)
@@ -142,7 +140,7 @@ def counters(lab):
     return f"{sum(replies)} exchanges, {sum(samples)} samples, control messages {count('ctrl_tx')}"
 
 
-@test(3)
+@test
 def stepped_by_hand(lab):
     """A hand steps a slave by 2 s, forth and back, and the master; berkd says so and mends it."""
     figures = []
@@ -161,7 +159,7 @@ def stepped_by_hand(lab):
     return ", ".join(figures)
 
 
-@test(3)
+@test
 def daemon_killed(lab):
     """kill -9: the state falls by itself, the others go on, it comes back."""
     in_sync(lab)
@@ -181,7 +179,7 @@ def daemon_killed(lab):
     return f"others within {worst:.0f} us, back after {after:.1f} s"
 
 
-@test(3)
+@test
 def holdover(lab):
     """Without a master the bounds go on growing and stay true; scripts are told."""
     in_sync(lab)
@@ -217,7 +215,7 @@ def holdover(lab):
                       zip(slaves, first)) + f"; back after {after:.1f} s")
 
 
-@test(3)
+@test
 def link_down(lab):
     """A slave unreachable for a while, each direction in its turn."""
     in_sync(lab)
@@ -232,7 +230,7 @@ def link_down(lab):
     return f"back in sync after {after:.1f} s, {worst:.0f} us"
 
 
-@test(3)
+@test
 def bad_network(lab):
     """30 % loss, 10 % duplicates, 10 % reordered, 10 ms jitter; each way, each slave."""
     reset(lab)
@@ -253,7 +251,7 @@ def bad_network(lab):
             f"{dup} doubled, {overtaken} overtaken; {answered} replies to {sent} probes")
 
 
-@test(3)
+@test
 def doubled_probes(lab):
     """Every second probe comes twice, 10 ms apart at most; no round trip is below the true 10."""
     reset(lab)
@@ -288,7 +286,7 @@ def doubled_probes(lab):
     return f"{len(delays)} round trips of {min(delays) / 1e6:.3f} ms and more, {rejected} copies"
 
 
-@test(3)
+@test
 def ipv6_only(lab):
     """Link-local addresses, no IPv4 at all."""
     reset(lab)
@@ -304,7 +302,7 @@ def ipv6_only(lab):
     return f"below 1 ms after {after:.1f} s, then at most {worst:.0f} us"
 
 
-@test(3)
+@test
 def malformed_netlink(lab):
     """Every attribute of every command wrong in every way; the module still works."""
     reset(lab)
@@ -318,7 +316,7 @@ def malformed_netlink(lab):
     return f"{answer}; in sync again after {after:.1f} s"
 
 
-@test(3)
+@test
 def unprivileged(lab):
     """Nobody may write or read samples; everybody may read the status."""
     in_sync(lab)
@@ -334,7 +332,7 @@ def unprivileged(lab):
     return answer
 
 
-@test(3)
+@test
 def flood(lab):
     """Probes and garbage as fast as they come; counted, answered at most once, survived."""
     in_sync(lab)
@@ -359,7 +357,7 @@ def flood(lab):
     return ", ".join(f"{n} {v}" for n, v in now.items()) + f"; {worst:.0f} us"
 
 
-@test(3)
+@test
 def netns_deleted(lab):
     """Two namespaces measure each other and are deleted in mid-round."""
     g = lab.guest[2]
@@ -383,7 +381,7 @@ for n in a b; do /bin/ip netns add $n; /bin/ip -n $n link set lo up; done
     return "5 times"
 
 
-@test(3)
+@test
 def unload_while_attached(lab):
     """The module goes under a berkd with a round in flight; berkd must notice."""
     figures = []
@@ -410,7 +408,7 @@ def memory(g):
     return collections.Counter(slabs)
 
 
-@test(3)
+@test
 def reload_under_traffic(lab):
     """200 times load, open, measure, unload, while the others probe and flood it."""
     times = 200

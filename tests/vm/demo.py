@@ -221,7 +221,8 @@ class Demo:
             "pass": converged <= PROMISE_S,
         }
         if self.kill:
-            summary["failover"] = self.failover(rows)
+            f = summary["failover"] = self.failover(rows)
+            summary["pass"] &= f["spread_us_peak"] < BOUND_US and f["joined_s"] is not None
         return summary
 
     def failover(self, rows):
@@ -249,7 +250,7 @@ class Demo:
                     at, nxt = nxt, next(berk, None)
                 mean = r.mean_ns(self.members(r.t))
                 out.writerow([f"{r.t - self.first:.3f}", f"{self.spread_us(r):.3f}"] +
-                             [f"{(a - mean) / 1e3:.3f}" if a is not None else ""
+                             [f"{(a - mean) / 1e3:.3f}" if a is not None else "nan"
                               for a in r.ahead_ns] +
                              [f"{int(s.get('offset_ns', 0)) / 1e3:.3f}" for s in at[1]] +
                              [f"{int(s.get('freq_ppb', 0)) / 1e3:.3f}" for s in at[1]])
@@ -276,6 +277,8 @@ def main():
         sys.exit("demo: NODES must be 2 to 16, and SECONDS 20 or more")
     if way and way not in WAYS:
         sys.exit(f"demo: KILL must be {', '.join(WAYS)} or nothing")
+    if way and seconds < 60:
+        sys.exit("demo: with KILL, SECONDS must be 60 or more")
     end_by_signal()
     shutil.rmtree(OUT, ignore_errors=True)
     say(f"boot:  {nodes} machines with Debian's {series} kernel, emulated")
@@ -308,7 +311,9 @@ def main():
     if way:
         f = s["failover"]
         say(f"demo: {f['what']} after {f['at_s']} s: first round of {f['leader']} "
-            f"{f['first_round_after_s']} s later, peak of the spread {human(f['spread_us_peak'])}")
+            f"{f['first_round_after_s']} s later, peak of the spread {human(f['spread_us_peak'])}; " +
+            (f"back and one of them after {f['joined_s'] - f['back_s']:.1f} s" if f["joined_s"] else
+             "it did not come back to the others"))
     return 0 if s["pass"] else 1
 
 

@@ -5,18 +5,24 @@ Whoever leads may fail in any way. At every instant in between there must be one
 master in each term, and no node may go back to an older one.
 """
 
-import json
-import re
 import statistics
 import time
 
-from cases import BAD_NETWORK_US, CLUSTER, GOOD_US, PATIENCE, reset, running, test, want
+from cases import CLUSTER, GOOD_US, PATIENCE, reset, running, want
 from vmlab import LabError
 
 MOVED_US = 300		# what machines as noisy as these do not notice
 APART = (-2.2, 0.9, 1.7, 3.1, -0.4)	# s
+FREE_US = 10		# of a clock that nobody touches, from a straight line
 FROZEN_S = 10
 PARTED_S = 30
+
+TESTS = []	# (on so many machines, function)
+
+
+def test(function):
+    TESTS.append((5, function))
+    return function
 
 
 class Watch:
@@ -139,7 +145,7 @@ def moved(lab, members, course, begin):
 
 # --- tests
 
-@test(5)
+@test
 def election(lab):
     """Five machines that know nothing but the name of their cluster."""
     reset(lab)
@@ -154,7 +160,7 @@ def election(lab):
     return f"{lead.name} leads after {took:.1f} s; below 1 ms {after:.1f} s later, {worst:.0f} us"
 
 
-@test(5)
+@test
 def master_stopped(lab):
     """A polite end: the first standby takes over; who comes back is one of the others."""
     old = group(lab)
@@ -166,7 +172,7 @@ def master_stopped(lab):
     return f"{text}; {complete(lab, lead)}"
 
 
-@test(5)
+@test
 def master_killed(lab):
     """kill -9, and the module goes under its berkd."""
     figures = []
@@ -180,7 +186,7 @@ def master_killed(lab):
     return "; ".join(figures)
 
 
-@test(5)
+@test
 def master_frozen(lab):
     """The machine of the master stands still, and goes on as if nothing had happened."""
     old = group(lab)
@@ -201,7 +207,7 @@ def master_frozen(lab):
     return f"{text}; {again}, others {worst:.0f} us"
 
 
-@test(5)
+@test
 def master_cut_off(lab):
     """Its cable is pulled: it goes on alone, and comes back into the larger group."""
     old = group(lab)
@@ -212,7 +218,7 @@ def master_cut_off(lab):
     return f"{text}; {complete(lab, lead)}"
 
 
-@test(5)
+@test
 def master_switched_off(lab):
     """The power fails; it comes back with another time."""
     old = group(lab)
@@ -224,7 +230,7 @@ def master_switched_off(lab):
     return f"{text}; {complete(lab, lead)}"
 
 
-@test(5)
+@test
 def partition(lab):
     """Two with the master are cut off from three: two groups, and one again."""
     old = group(lab)
@@ -252,7 +258,7 @@ def partition(lab):
             f"part moved by {away:.0f} us")
 
 
-@test(5)
+@test
 def two_clusters(lab):
     """Two groups on one wire ignore each other; then the smaller one is given the other name."""
     reset(lab)
@@ -286,3 +292,108 @@ def two_clusters(lab):
     want(sum(steps) <= 1, f"clocks of the smaller group stepped: {steps}")
     return (f"{lead.name}, {rival.name}, {ahead:+.0f} us apart; one {after:.1f} s later, the "
             f"larger one moved by {away:.0f} us")
+
+
+@test
+def one_family(lab):
+    """Nodes find each other by multicast where there is only IPv4, and only IPv6."""
+    figures = []
+    without = {"IPv6": ("sysctl -q net.ipv6.conf.eth0.disable_ipv6=1",
+                        "sysctl -q net.ipv6.conf.eth0.disable_ipv6=0"),
+               "IPv4": ("ip -4 addr flush dev eth0", "ip addr add {} dev eth0")}
+    for family, (take, give) in without.items():
+        reset(lab)
+        for g in lab.guest:
+            g.sh(take)
+        try:
+            start(lab)
+            lead, took, _ = leader(lab)
+            _, worst = lab.hold(GOOD_US, 2, PATIENCE)
+            figures.append(f"without {family} {lead.name} after {took:.1f} s, {worst:.0f} us")
+        finally:
+            for g in lab.guest:
+                g.sh(give.format(f"{g.ip}/24"))
+    reset(lab)
+    return "; ".join(figures)
+
+
+FIREWALL = """for m in $(cat /modules/firewall); do insmod $m 2>/dev/null; done
+nft -f - <<'END'
+table inet filter {
+	chain input {
+		type filter hook input priority 0; policy drop
+		ct state established,related accept
+		counter drop
+	}
+}
+END
+"""
+
+
+@test
+def report_mode(lab):
+    """Three nodes let nothing in but replies; they report to whichever of two others leads."""
+    reset(lab)
+    open_ones, closed = lab.guest[:2], lab.guest[2:]
+    for g in closed:
+        g.sh(FIREWALL)
+    lines = ["role = slave", "mode = report"] + [f"peer = {g.ip}" for g in open_ones]
+    try:
+        start(lab, lambda g: lines if g in closed else ())
+        old, took, _ = leader(lab)
+        lab.hold(GOOD_US, 3, PATIENCE)
+        peers = {p["address"].rsplit(":", 1)[0]: p for p in old.berkctl("peers")}
+        for g in closed:
+            p = peers[g.ip]
+            want(p["state"] == "member" and not p["probes"], f"{g.name} at {old.name}: {p}")
+            rules = g.sh("nft list ruleset")
+            want("packets 0 " not in rules, f"{g.name}: nothing was blocked: {rules}")
+        old.stop_berkd()
+        lead, text = succession(lab, old)
+        old.sh(launch(old))
+        text += "; " + complete(lab, lead)
+    finally:
+        for g in closed:
+            g.sh("nft flush ruleset")
+    return f"{old.name} leads after {took:.1f} s; {text}"
+
+
+@test
+def same_id(lab):
+    """A node comes with the id of another: it stays out, and both say so; then it has its own."""
+    lead = group(lab)
+    first, second = [g for g in lab.guest if g is not lead][:2]
+    rest = but(lab, second)
+    second.stop_berkd()
+    second.sh(launch(second, f"node_id = {first.berk()['node_id']}"))
+    for g in (first, second):
+        g.wait("a word about the node id", PATIENCE, lambda g=g: "has our node_id" in g.log())
+    _, worst = lab.hold(GOOD_US, 3, PATIENCE, members=rest)
+    want(leader(lab, rest)[0] is lead, "the leader changed")
+    want(second.berk()["state"] == "unsynchronised", f"{second.name}: {second.berk()['state']}")
+    want("stays out" in second.log() and "stays out" not in first.log(),
+         f"{first.name}: {first.log()[-300:]}, {second.name}: {second.log()[-300:]}")
+    second.stop_berkd()
+    second.sh(launch(second))
+    return f"others {worst:.0f} us; {complete(lab, lead)}"
+
+
+@test
+def reference(lab):
+    """One clock is right, and never touched: the others go there, and follow its rate."""
+    reset(lab)
+    right = lab.guest[2]
+    free = "adjtimex | sed -n '/freq\\|tick\\|status/p'"
+    right.sh("adjtimex -q -f 0 -t 10000")
+    before = right.sh(free)
+    start(lab, lambda g: ("reference = yes",) if g is right else ())
+    began = time.monotonic()
+    lead, took, _ = leader(lab)
+    after, worst = lab.hold(GOOD_US, 8, PATIENCE)
+    want(right.sh(free) == before, f"{right.name}: was {before}, is {right.sh(free)}")
+    want("stepped" not in right.log(), f"{right.name}: {right.log()}")
+    end = lab.rows[-1].t
+    away = moved(lab, [right.index], line(lab, [right.index], began, end), began)
+    want(away < FREE_US, f"{right.name} did not run freely: {away:.1f} us from a line")
+    return (f"{lead.name} leads after {took:.1f} s; within {worst:.0f} us {after:.1f} s later; "
+            f"the reference on its line within {away:.2f} us")

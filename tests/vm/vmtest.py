@@ -14,11 +14,13 @@ import sys
 import threading
 import time
 
-import failover	# noqa: F401 it puts its own to the TESTS
-from cases import TESTS, want
+import cases
+import failover
+from cases import want
 from vmlab import BUILD, Lab, LabError, end_by_signal, say, start
 
 CRYSTALS = [15, -80, 60, -35, 90]	# ppm
+TESTS = cases.TESTS + failover.TESTS
 
 
 def run_one(lab, function):
