@@ -103,7 +103,7 @@ static enum berk_state state_of(const struct node *node, struct node_now now)
 	int64_t age = now.raw_ns - f->heard_raw;
 
 	if (node->conf.reference)
-		return BERK_STATE_SYNCHRONISED;	/* that is what it says of itself */
+		return node->right ? BERK_STATE_SYNCHRONISED : BERK_STATE_UNSYNCHRONISED;
 	if (!f->heard || f->withdrawn || age > LOST * follow_interval(node))
 		return BERK_STATE_UNSYNCHRONISED;
 	if (age > HOLDOVER * follow_interval(node))
@@ -154,6 +154,7 @@ void follow_publish(struct node *node, struct node_now now)
 	node->publish = (struct node_publish){
 		.state = f->state,
 		.role = role_of(node),
+		.origin = node->elect.stance == LEADING ? node->master.origin : f->last.origin,
 		.master_id = node->elect.stance == LEADING ? node->conf.node_id : f->master_id,
 		.term = node->term,
 		.round = f->round,
@@ -415,6 +416,8 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 			return;
 		follow_accept(node, now, from, from_id, c);
 	}
+	if (c->want_ack && node->conf.reference)	/* it may not have heard last time */
+		hello_send(node, from, MSG_ANNOUNCE, 0);
 	node->do_ack = c->want_ack || status != MSG_APPLIED;
 	node->ack_to = *from;
 	node->ack = (struct msg_ack){

@@ -22,6 +22,7 @@
 #define TOLERANCE_MIN	20e3	/* ns: smaller differences are no contradiction */
 #define TOLERANCE_PART	8	/* of the step threshold */
 #define RATE_SIGMAS	5
+#define REFERENCE_ROUNDS	40	/* to wait for a reference that is not right yet */
 
 /* Offset to our clock at the instant m->own; clocks in mid-slew diverge until then. */
 static double offset_at_own(const struct master *m, const struct peer *peer)
@@ -139,17 +140,17 @@ static bool found_on_references(struct node *node)
 {
 	struct master *m = &node->master;
 	struct ensemble *e = &m->ensemble;
-	bool any = node->conf.reference;
+	bool any = node->conf.reference && node->right;
 
 	for (size_t i = 0; i < m->n; i++)
-		any |= m->peer[i]->reference && m->peer[i]->have_ref;
+		any |= reference_usable(node, m->peer[i]);
 	if (!any)
 		return false;
 	for (size_t i = 0; i < e->n; i++) {
 		const struct peer *peer = i ? m->peer[i - 1] : NULL;
 
-		e->member[i].eligible = peer ? peer->reference && peer->have_ref :
-					       node->conf.reference;
+		e->member[i].eligible = peer ? reference_usable(node, peer) :
+					       node->conf.reference && node->right;
 	}
 	return ensemble_gather(e);
 }
@@ -186,6 +187,8 @@ bool group_found(struct node *node, size_t present)
 	bool veterans = found_on_veterans(node);
 
 	if ((veterans || present < m->n) && ++m->waited < FAST_ROUNDS)
+		return false;
+	if (!veterans && reference_coming(node) && ++m->waited < REFERENCE_ROUNDS)
 		return false;
 	if (!veterans)
 		found_on_all(node);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* hello: what nodes say of themselves, and what is made of it */
 #include <inttypes.h>
+#include <string.h>
 
 #include "node_priv.h"
 
@@ -49,6 +50,7 @@ void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t clai
 		.reference = node->conf.reference,
 		.report = node->conf.mode == NODE_MODE_REPORT,
 		.synced = f->heard && f->state == BERK_STATE_SYNCHRONISED,
+		.origin = node->origin,
 		.priority = node->conf.priority,
 		.term = node->term,
 		.claimed = claimed,
@@ -150,6 +152,7 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	peer->priority = h->priority;
 	peer->reports = h->report;
 	peer->reference = h->reference;
+	peer->origin = h->origin;
 	if (!h->master_id || of_the_past(node, now, h))
 		peer->given = h->term;	/* it follows nobody */
 	if (stranger)
@@ -158,12 +161,13 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 
 static bool better(const struct node *node, const struct msg_hello *h, uint64_t from_id)
 {
-	bool report = node->conf.mode == NODE_MODE_REPORT;
+	bool last = node->conf.mode == NODE_MODE_REPORT || node->conf.reference;
+	bool its_last = h->report || h->reference;
 
 	if (!h->eligible || node->conf.eager)
 		return false;
-	if (h->report != report)
-		return report;
+	if (last != its_last)
+		return last;
 	if (h->priority != node->conf.priority)
 		return h->priority > node->conf.priority;
 	return from_id < node->conf.node_id;
@@ -225,7 +229,8 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 	} else if (e->stance == SEEKING && !is_vote(h->kind) && better(node, h, from_id)) {
 		elect_defer(node, now);
 	} else if (e->stance == FOLLOWING && from_id == node->follow.master_id &&
-		   h->kind == MSG_ASK) {
+		   h->kind == MSG_ASK &&
+		   !memcmp(from, &node->follow.master_addr, sizeof(*from))) {
 		elect_resigned(node, now, from_id, 0, &everybody);	/* restarted */
 	}
 	if (h->kind == MSG_ASK)

@@ -51,7 +51,8 @@ void master_begin(struct node *node, struct node_now now)
 	m->fast_raw = now.raw_ns;
 	m->self = (struct standing){ .state = BERK_PEER_CANDIDATE, .rate_seen = NAN };
 	m->have_own = m->alone = m->outnumbered = m->steered = false;
-	m->steer_ppb = 0;
+	m->steer_ppb = m->astray_ns = 0;
+	m->origin = node->conf.cluster;
 	m->waited = m->discord = m->hold = 0;
 	m->ensemble.rate_known = m->ensemble.rate_settled = false;
 	m->ensemble.rate_members = 0;
@@ -150,7 +151,7 @@ static struct msg_correct correction(const struct node *node, size_t slot)
 		.round = node->measure.round,
 		.members = e->used ? (uint32_t)e->used : 1,
 		.sigma_ns = at_least_0(ensemble_member_sigma(e, slot)),
-		.bound_ns = at_least_0(ensemble_member_bound(e, slot)),
+		.bound_ns = at_least_0(ensemble_member_bound(e, slot) + m->astray_ns),
 		.interval_ns = m->period_ns,
 	};
 }
@@ -175,6 +176,7 @@ static void correct_peer(struct node *node, size_t i)
 	c.rate_sigma_ppb = fmin(hypot(t->rate_sigma_ppb, e->rate_sigma_ppb), RATE_UNKNOWN);
 	c.rank = peer->rank;
 	c.steered = m->steered;
+	c.origin = m->origin;
 	members_tell(node, i, &c);
 	peer->correct = c;
 	peer->given = node->term;

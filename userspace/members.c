@@ -16,8 +16,6 @@
 
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why)
 {
-	if (s->state != state || state == BERK_PEER_FALSETICKER)
-		s->distance = 0;
 	s->state = state;
 	s->why = why;
 	s->close = 0;
@@ -229,13 +227,17 @@ size_t members_take_stock(struct node *node, struct node_now now)
 static bool may_stand(const struct peer *peer)
 {
 	return peer->eligible && peer->missed < MISSED &&
-	       peer->standing.state == BERK_PEER_MEMBER;
+	       (peer->standing.state == BERK_PEER_MEMBER ||
+		peer->standing.state == BERK_PEER_REFERENCE);
 }
 
+/* Who reports may not be within reach of all; who is a reference ought to be checked by others. */
 static bool precedes(const struct peer *a, const struct peer *b)
 {
-	if (a->reports != b->reports)
-		return b->reports;
+	bool last_a = a->reports || a->reference, last_b = b->reports || b->reference;
+
+	if (last_a != last_b)
+		return last_b;
 	if (a->priority != b->priority)
 		return a->priority > b->priority;
 	return a->node_id < b->node_id;

@@ -5,7 +5,7 @@
 
 #include "msg_priv.h"
 
-#define CORRECT_LEN	80	/* without the members that it tells of */
+#define CORRECT_LEN	88	/* without the members that it tells of */
 #define TOLD_LEN	(8 + MSG_ADDR_LEN)
 #define ACK_LEN		40
 
@@ -48,6 +48,7 @@ static size_t encode_correct(const struct msg_correct *c, unsigned char *buf)
 	buf[76] = c->rank;
 	buf[77] = c->n_told;
 	put16(buf + 78, 0);
+	put64(buf + 80, (int64_t)c->origin);
 	for (unsigned int i = 0; i < c->n_told; i++) {
 		put64(buf + CORRECT_LEN + i * TOLD_LEN, c->told[i].node_id);
 		msg_put_addr(buf + CORRECT_LEN + i * TOLD_LEN + 8, &c->told[i].addr);
@@ -120,6 +121,7 @@ static int decode_correct(struct msg_correct *c, const unsigned char *p, size_t 
 		.rate_sigma_ppb = (double)rate_sigma * 1e-3,
 		.interval_ns = interval_us * 1000,
 		.rank = p[76],
+		.origin = get64(p + 80),
 		.n_told = p[77],
 	};
 	if (flags & ~FLAGS || !c->members ||

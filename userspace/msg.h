@@ -10,7 +10,7 @@
  *  4 u32 term
  *  8 u32 round		(HELLO: claimed)
  *
- *	CORRECT, 80 bytes		ACK, 40 bytes
+ *	CORRECT, 88 bytes		ACK, 40 bytes
  * 12 u32 members			u32 current_term
  * 16 s64 ref_raw_ns			u32 current_round
  * 20					u32 0
@@ -24,7 +24,8 @@
  * 76 u8  rank
  * 77 u8  n, of members told of
  * 78 u16 0
- * 80 n of these, 32 bytes:
+ * 80 u64 origin
+ * 88 n of these, 32 bytes:
  *	 0 u64 node_id
  *	 8 address, 24 bytes: u16 family (4, 6), u16 port, u32 0, 16 bytes
  *
@@ -97,6 +98,7 @@ struct msg_correct {
 	double rate_sigma_ppb;
 	int64_t interval_ns;	/* until the next correction; whole us */
 	uint8_t rank;		/* of the receiver in the order of standbys; 0 = none */
+	uint64_t origin;	/* of the group's time: a cluster, or 0 = outside */
 	unsigned int n_told;
 	struct msg_member told[MSG_TOLD];
 };
@@ -131,7 +133,7 @@ struct msg_hello {
 	uint64_t master_id;	/* 0 = none */
 	uint64_t successor_id;	/* of RESIGN; 0 = whoever */
 	union node_addr master_addr;	/* AF_UNSPEC: unknown, or the sender */
-	uint64_t origin;	/* of a reference: cluster that its time comes from; 0 = outside */
+	uint64_t origin;	/* of a reference's time: a cluster, or 0 = outside */
 };
 
 /* What one node measured of another, in its own orientation. */

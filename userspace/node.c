@@ -108,6 +108,19 @@ void node_ctrl(struct node *node, struct node_now now, const union node_addr *fr
 	}
 }
 
+void node_reference(struct node *node, struct node_now now, bool right, uint64_t origin)
+{
+	bool changed = node->right != right || node->origin != origin;
+
+	node->right = right;
+	node->origin = origin;
+	if (!changed || !node->conf.reference)
+		return;
+	follow_timer(node, now);
+	if (node->elect.stance == FOLLOWING)
+		hello_send(node, &node->follow.master_addr, MSG_ANNOUNCE, 0);
+}
+
 void node_clock_failed(struct node *node)
 {
 	servo_forget(&node->servo, false);

@@ -48,6 +48,7 @@ enum node_mode {
 
 struct node_conf {
 	uint64_t node_id;
+	uint64_t cluster;		/* our own, as on the wire */
 	uint64_t seed;			/* of all that is left to chance; differs at every start */
 	bool eligible;			/* may be elected */
 	bool eager;			/* stands for election without waiting for others */
@@ -113,6 +114,7 @@ struct node_note {
 
 struct node_publish {
 	enum berk_state state;
+	uint64_t origin;		/* of the group's time: a cluster, or 0 = outside */
 	enum berk_role role;
 	uint64_t master_id;
 	uint32_t term, round;
@@ -176,6 +178,12 @@ void node_round_done(struct node *node, struct node_now now, uint32_t round);
 /* A control message arrived; payload may be anything at all. */
 void node_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 	       uint64_t from_id, uint32_t term, const void *payload, size_t len);
+/*
+ * Of a reference only: whether its clock is right at present, and where its time comes
+ * from: a cluster (what the node that drives this clock published), or 0 = outside.
+ * Until told, it is not right.
+ */
+void node_reference(struct node *node, struct node_now now, bool right, uint64_t origin);
 /* The last NODE_ACT_CLOCK could not be carried out: the clock is not what was commanded. */
 void node_clock_failed(struct node *node);
 /* The machine was suspended: RAW stood still, REALTIME and the other clocks did not. */

@@ -45,7 +45,7 @@ struct standing {
 	enum berk_peer_state state;	/* SILENT to FOREIGN, or REFERENCE */
 	enum berk_peer_reason why;
 	unsigned int close;	/* rounds in a row within the tolerance */
-	unsigned int distance;	/* of those, how many it takes */
+	unsigned int distance;	/* of those, how many it takes a reference */
 	double rate_seen;	/* ppb: of its crystal; see ensemble_rate() */
 };
 
@@ -60,6 +60,7 @@ struct peer {
 	/* As it introduced itself */
 	uint64_t node_id, instance;	/* 0: it has not yet */
 	bool eligible, reports, reference;
+	uint64_t origin;	/* of a reference's time */
 	uint8_t priority;
 	uint32_t vote;		/* term in which it would have us as master */
 	int64_t heard_raw;	/* last sign of life; or of it, from the master */
@@ -231,7 +232,9 @@ struct master {
 	/* Towards references */
 	double steer_ppb;	/* the group's rate beyond that of its crystals */
 	bool steered;
-	bool reference_logged;
+	double astray_ns;	/* how far the group is from its references */
+	uint64_t origin;	/* of the group's time */
+	bool cycle_logged;
 };
 
 /* To somebody who is not among the peers, or about something special. */
@@ -251,6 +254,8 @@ struct node {
 	struct check check;
 	struct measure measure;
 	struct master master;
+	bool right;		/* a reference: its clock is, and comes from there */
+	uint64_t origin;
 
 	/* Actions waiting to be taken */
 	bool do_clock, do_publish, do_ack, do_round;
@@ -414,6 +419,10 @@ int64_t group_real(const struct master *m, int64_t raw);
 double group_rate(const struct master *m);
 
 /* reference.c: outside time */
+/* It is one, is right, and does not have its time from us. */
+bool reference_usable(const struct node *node, const struct peer *peer);
+/* There is one, but none that is right yet. */
+bool reference_coming(const struct node *node);
 void reference_steer(struct node *node, struct node_now now);
 
 /* master.c */

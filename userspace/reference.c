@@ -9,6 +9,7 @@
  * is no reference, the rate stays.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "node_priv.h"
 
@@ -16,7 +17,11 @@
 #define DISAGREE	100e3	/* ns: two references that are further apart contradict */
 #define JUMP		100e3	/* ns from one round to the next */
 #define RATE_MAX	300e3	/* ppb beyond the crystals' */
-#define PROBATION	30	/* rounds */
+#define RATE_JUMP	20e3	/* ppb from one round to the next */
+#define RATE_SIGMAS	5.0
+#define KNOWN		60	/* rounds: who has been right for so long... */
+#define PROBATION	600	/* ...and then is not, is doubted for long, */
+#define FIRST		10	/* others not */
 #define REFERENCES	16	/* more than anybody has */
 
 /* Where it is, seen from the group's time, and how fast it runs in our RAW time. */
@@ -27,13 +32,18 @@ struct seen {
 static void doubt(struct node *node, struct node_now now, struct peer *peer,
 		  enum berk_peer_reason why)
 {
+	unsigned int probation = peer->standing.close < KNOWN ? FIRST : PROBATION;
 	char text[PEER_TEXT];
 
-	if (peer->standing.state == BERK_PEER_REFERENCE)
+	if (peer->standing.state == BERK_PEER_REFERENCE) {
+		peer->standing.distance = probation;
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "reference %s %s: not followed until it is steady", peer_text(peer, text),
 			 why == BERK_WHY_STEPPED ? "jumped" : "runs at an impossible rate");
-	standing_lower(&peer->standing, BERK_PEER_FALSETICKER, why);
+	}
+	peer->standing.state = BERK_PEER_FALSETICKER;
+	peer->standing.why = why;
+	peer->standing.close = 0;
 }
 
 /* drift_ns: its offset a round ago. */
@@ -43,45 +53,44 @@ static bool steady(struct node *node, struct node_now now, struct peer *peer,
 	const struct master *m = &node->master;
 	double moved = s->offset - peer->drift_ns;
 	double may = JUMP + fabs(s->rate - group_rate(m)) * (double)m->period_ns * 2e-9;
-	bool first = peer->standing.rate_seen != peer->standing.rate_seen;
+	double turned = s->rate - peer->standing.rate_seen;
+	double may_turn = RATE_JUMP + RATE_SIGMAS * peer->track.rate_sigma_ppb;
+	bool first = isnan(turned);
 
 	peer->drift_ns = s->offset;
 	peer->standing.rate_seen = s->rate;
-	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX)
+	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX || (!first && fabs(turned) > may_turn))
 		doubt(node, now, peer, BERK_WHY_DRIFT);
 	else if (!first && fabs(moved) > may)
 		doubt(node, now, peer, BERK_WHY_STEPPED);
-	else if (peer->standing.state == BERK_PEER_FALSETICKER &&
-		 ++peer->standing.close >= PROBATION)
+	else if (++peer->standing.close >= peer->standing.distance &&
+		 peer->standing.state == BERK_PEER_FALSETICKER)
 		standing_lower(&peer->standing, BERK_PEER_REFERENCE, BERK_WHY_NONE);
 	return peer->standing.state == BERK_PEER_REFERENCE;
 }
 
-/*
- * What the references say, on average of the largest part that agrees; each in turn
- * is asked how many are with it. False if no majority is.
- */
-static bool agreed(const struct seen *seen, size_t n, struct seen *mean)
+static int by_offset(const void *a, const void *b)
 {
-	size_t most = 0;
+	const struct seen *x = a, *y = b;
 
-	for (size_t i = 0; i < n; i++) {
-		struct seen sum = { 0 };
-		size_t with = 0;
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
 
-		for (size_t k = 0; k < n; k++) {
-			if (fabs(seen[k].offset - seen[i].offset) > DISAGREE)
-				continue;
-			sum.offset += seen[k].offset;
-			sum.rate += seen[k].rate;
-			with++;
-		}
-		if (with <= most)
-			continue;
-		most = with;
-		*mean = (struct seen){ sum.offset / (double)with, sum.rate / (double)with };
-	}
-	return 2 * most > n;
+/* The median reference, or the mean of the two in the middle. False if no majority is near. */
+static bool agreed(struct seen *seen, size_t n, struct seen *middle)
+{
+	size_t near = 0;
+
+	if (!n)
+		return false;
+	qsort(seen, n, sizeof(*seen), by_offset);
+	*middle = (struct seen){
+		.offset = (seen[(n - 1) / 2].offset + seen[n / 2].offset) / 2,
+		.rate = (seen[(n - 1) / 2].rate + seen[n / 2].rate) / 2,
+	};
+	for (size_t i = 0; i < n; i++)
+		near += fabs(seen[i].offset - middle->offset) <= DISAGREE;
+	return 2 * near > n;
 }
 
 /* How fast our own REALTIME runs in our RAW time, as the stamps show it. */
@@ -107,29 +116,72 @@ static void say(struct node *node, struct node_now now, size_t n, bool follow)
 	m->steered = follow;
 }
 
+static bool own_usable(const struct node *node)
+{
+	return !node->origin || node->origin != node->conf.cluster;
+}
+
+bool reference_usable(const struct node *node, const struct peer *peer)
+{
+	return peer->reference && peer->have_ref && peer->flags & BERK_F_SYNCED &&
+	       (!peer->origin || peer->origin != node->conf.cluster);
+}
+
+bool reference_coming(const struct node *node)
+{
+	const struct master *m = &node->master;
+	bool coming = node->conf.reference && !node->right;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (reference_usable(node, m->peer[i]))
+			return false;
+		coming |= m->peer[i]->reference && m->peer[i]->missed < MISSED;
+	}
+	return coming && !(node->conf.reference && node->right);
+}
+
+static void say_cycle(struct node *node, struct node_now now, const struct peer *peer)
+{
+	struct master *m = &node->master;
+	char text[PEER_TEXT];
+
+	if (peer->origin && peer->origin == node->conf.cluster && !m->cycle_logged) {
+		node_say(node, now.raw_ns, LOG_WARNING, "reference %s has its time from this very"
+			 " cluster: not followed", peer_text(peer, text));
+		m->cycle_logged = true;
+	}
+}
+
 void reference_steer(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	const struct ensemble *e = &m->ensemble;
 	double limit = node->conf.reference_limit_ppb, dt = (double)m->period_ns * 1e-9, want;
 	struct seen seen[REFERENCES], mean = { 0 };
+	uint64_t origin = 0;
 	size_t n = 0;
 	bool follow;
 
-	if (node->conf.reference) {
+	if (node->conf.reference && node->right && own_usable(node)) {
+		origin = node->origin;
 		seen[n].offset = -e->offset_ns;
 		seen[n++].rate = own_rate(m);
 	}
 	for (size_t i = 0; i < m->n && n < REFERENCES; i++) {
 		struct peer *peer = m->peer[i];
 
-		if (!peer->reference || !peer->have_ref)
+		if (peer->reference && peer->have_ref)
+			say_cycle(node, now, peer);
+		if (!reference_usable(node, peer))
 			continue;
+		origin = origin ? origin : peer->origin;
 		seen[n].offset = e->member[i + 1].offset_ns - e->offset_ns;
 		seen[n].rate = peer->track.rate_ppb + peer->ref.peer_slope_ppb;
 		n += steady(node, now, peer, &seen[n]);
 	}
 	follow = e->rate_known && agreed(seen, n, &mean);
+	m->astray_ns = follow ? fabs(mean.offset) : 0;
+	m->origin = follow ? origin : node->conf.cluster;
 	say(node, now, n, follow);
 	if (!follow)
 		return;

@@ -49,6 +49,7 @@ void host_configure(struct host *h)
 	c->merge = (enum node_merge)h->wish.merge;
 	c->mode = (enum node_mode)h->wish.mode;
 	c->reference = h->wish.reference > 0;
+	c->cluster = 1 + (uint64_t)h->wish.cluster;
 	c->reference_limit_ppb = h->wish.reference_limit;
 	if (h->node)
 		node_reconf(h->node, c);
@@ -254,11 +255,24 @@ void host_act(struct world *w, struct host *h)
 	arm_timer(w, h);
 }
 
+/* A reference is right, unless its clock is driven by a node that is not synchronised. */
+static void tell_reference(struct world *w, struct host *h)
+{
+	struct host *driver = &w->host[h->clock_of];
+	bool outside = driver == h;
+
+	if (h->node_conf.reference)
+		node_reference(h->node, host_now(w, h),
+			       outside || host_state(w, driver) == BERK_STATE_SYNCHRONISED,
+			       outside ? 0 : driver->state.origin);
+}
+
 void host_timer(struct world *w, struct host *h, uint32_t id)
 {
 	if (!h->node || id != h->timer_id)
 		return;
 	h->timer_raw = 0;
+	tell_reference(w, h);
 	node_timer(h->node, host_now(w, h));
 	host_act(w, h);
 }
@@ -323,6 +337,7 @@ void host_start(struct world *w, struct host *h)
 	}
 	h->timer_raw = 0;
 	node_start(h->node, host_now(w, h));
+	tell_reference(w, h);
 	host_act(w, h);
 }
 

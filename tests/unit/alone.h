@@ -2,8 +2,8 @@
 /*
  * alone: one node, told everything by hand, among others that have no noise
  *
- * Node k has the id k and the address 10.0.0.k. REALTIME is EPOCH + RAW until the
- * node itself changes it, which is not carried out: tests look at what it wants.
+ * Node k has the id k and the address 10.0.0.k. Our REALTIME is EPOCH + RAW: what the
+ * node commands is looked at, but only carried out where a test wants that.
  */
 #ifndef BERK_TEST_ALONE_H
 #define BERK_TEST_ALONE_H
@@ -30,7 +30,9 @@
 struct other {
 	uint64_t id;
 	union node_addr addr;
-	int64_t ahead;		/* ns: of its REALTIME to EPOCH + our RAW */
+	int64_t ahead;		/* ns: of its REALTIME to EPOCH + our RAW... */
+	double real_ppb;	/* ...which changes by that... */
+	int64_t since;		/* ...from then on */
 	int64_t raw_ahead;	/* ns: of its RAW to what it was at first */
 	double ppb;		/* its crystal against ours */
 	uint32_t term;
@@ -42,6 +44,8 @@ struct other {
 static struct {
 	struct node *node;
 	int64_t raw;
+	bool obeys;		/* our clock does what the node commands */
+	int64_t ahead, since;	/* then, as of the others */
 	uint32_t indices;
 	struct other other[16];
 	int n_others;
@@ -71,9 +75,26 @@ static UNUSED union node_addr addr_of(uint64_t id)
 	return a;
 }
 
+static UNUSED int64_t gained(double ppb, int64_t since, int64_t raw)
+{
+	return llrint((double)(raw - since) * ppb * 1e-9);
+}
+
+static UNUSED struct berk_stamp our_stamp(int64_t raw)
+{
+	int64_t ahead = me.obeys ? me.ahead + gained(me.clock.freq_ppb, me.since, raw) : 0;
+
+	return (struct berk_stamp){ .real_ns = EPOCH + raw + ahead, .raw_ns = raw };
+}
+
+static UNUSED struct node_now now_at(int64_t raw)
+{
+	return (struct node_now){ .real_ns = our_stamp(raw).real_ns, .raw_ns = raw };
+}
+
 static UNUSED struct node_now now(void)
 {
-	return (struct node_now){ .real_ns = EPOCH + me.raw, .raw_ns = me.raw };
+	return now_at(me.raw);
 }
 
 static UNUSED void hush(void)
@@ -127,6 +148,8 @@ static UNUSED void carry_out(void)
 			me.note = a.note;
 			break;
 		case NODE_ACT_CLOCK:
+			me.ahead += gained(me.clock.freq_ppb, me.since, me.raw) + a.clock.step_ns;
+			me.since = me.raw;
 			me.clocks++;
 			me.steps += a.clock.step_ns != 0;
 			me.clock = a.clock;
@@ -301,7 +324,8 @@ static UNUSED struct berk_stamp its_stamp(const struct other *o, int64_t raw)
 {
 	int64_t its = raw + llrint((double)raw * o->ppb * 1e-9);
 
-	return (struct berk_stamp){ EPOCH + raw + o->ahead, its + o->raw_ahead + (int64_t)o->id * 1000 * S };
+	return (struct berk_stamp){ EPOCH + raw + o->ahead + gained(o->real_ppb, o->since, raw),
+				    its + o->raw_ahead + (int64_t)o->id * 1000 * S };
 }
 
 /* The k-th exchange of a round with it; symmetric, 100 us, at raw. */
@@ -309,9 +333,9 @@ static UNUSED struct berk_sample exchange(const struct other *o, uint32_t index,
 {
 	return (struct berk_sample){
 		.node_id = o->id, .peer = index, .term = o->term, .peer_flags = o->flags,
-		.t1 = { EPOCH + raw, raw },
+		.t1 = our_stamp(raw),
 		.t2 = its_stamp(o, raw + 50000), .t3 = its_stamp(o, raw + 70000),
-		.t4 = { EPOCH + raw + 120000, raw + 120000 },
+		.t4 = our_stamp(raw + 120000),
 		.src = { 1, 1, 1, 1 },
 	};
 }
@@ -333,14 +357,24 @@ static UNUSED void answer_round(void)
 				continue;
 			s = exchange(o, probed[i], me.raw);
 			s.round = r.round;
-			node_sample(me.node, (struct node_now){ EPOCH + me.raw + MS, me.raw + MS }, &s);
+			node_sample(me.node, now_at(me.raw + MS), &s);
 		}
 		me.raw += r.spacing_ns > MS ? r.spacing_ns : MS;
 	}
 	node_round_done(me.node, now(), r.round);
 }
 
-/* They do what they are told, at once, and acknowledge what was sent since `first'. */
+/* It does what it is told, at once. */
+static UNUSED void follow_correction(struct other *o, const struct msg_correct *c)
+{
+	o->ahead += gained(o->real_ppb, o->since, me.raw) - c->offset_ns;
+	o->since = me.raw;
+	o->real_ppb = c->freq_ppb + o->ppb;
+	o->term = c->term;
+	o->flags |= BERK_F_SYNCED;
+}
+
+/* What was sent since `first' is followed and acknowledged. */
 static UNUSED void obey(int first)
 {
 	for (int i = first; i < me.n_sent && i < SENT_MAX; i++) {
@@ -350,16 +384,11 @@ static UNUSED void obey(int first)
 		unsigned char buf[MSG_MAX];
 		size_t len;
 
-		if (!o || me.sent[i].msg.type != MSG_CORRECT)
+		if (!o || o->mute || me.sent[i].msg.type != MSG_CORRECT)
 			continue;
-		if (!o->mute)
-			o->ahead -= c->offset_ns;
-		o->term = c->term;
+		follow_correction(o, c);
 		len = msg_encode(&ack, buf);
-		if (!o->mute)
-			node_ctrl(me.node, now(), &o->addr, o->id, 0, buf, len);
-		if (!o->mute)
-			o->flags |= BERK_F_SYNCED;
+		node_ctrl(me.node, now(), &o->addr, o->id, 0, buf, len);
 	}
 }
 

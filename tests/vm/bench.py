@@ -60,11 +60,8 @@ def ptp4l(options):
 
 
 def berk(probes):
-    def config(lab, g):
-        if g.index:
-            return f"role = slave\nnode_id = {g.index + 1}\ndrift_file = none\n"
-        return (f"role = master\nnode_id = 1\ndrift_file = none\nprobes = {probes}\n" +
-                "".join(f"peer = {slave.ip}\n" for slave in lab.guest[1:]))
+    def config(_lab, _g):
+        return f"drift_file = none\nprobes = {probes}\n"
     return config
 
 
