@@ -471,6 +471,7 @@ static void test_reference_is_not_touched(void **state)
 	conf.reference = true;
 	begin(&conf);
 	node_start(me.node, now());
+	node_reference(me.node, now(), true, 0);
 	for (int i = 0; i < 20; i++) {
 		pass(S / 2);
 		c = agreeing(1 + me.node->term);
