@@ -151,6 +151,17 @@ static bool any_witness(const struct node *node)
 	return false;
 }
 
+/* Who is on the way, or was alone not long ago, is in no position to judge. */
+static bool on_line(const struct node *node, struct node_now now)
+{
+	const struct follow *f = &node->follow;
+
+	return f->heard && node->servo.have_line && !node->servo.may_step &&
+	       (f->state == BERK_STATE_SYNCHRONISED || f->withdrawn) &&
+	       fabs(servo_pending(&node->servo, now.raw_ns)) < SLACK &&
+	       now.raw_ns - node->check.master_raw >= NEW * SECOND;
+}
+
 bool check_correction(struct node *node, struct node_now now, const union node_addr *from,
 		      uint64_t from_id, const struct msg_correct *c)
 {
@@ -166,8 +177,7 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 		k->holding = false;
 		return true;
 	}
-	if (!f->heard || f->master_id != from_id || !node->servo.have_line ||
-	    (f->state == BERK_STATE_UNSYNCHRONISED && !f->withdrawn) || !any_witness(node) ||
+	if (!on_line(node, now) || f->master_id != from_id || !any_witness(node) ||
 	    (k->holding && now.raw_ns - k->asked_raw > PATIENCE)) {	/* nobody answered */
 		check_restart(node);
 		return true;
@@ -276,6 +286,8 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 		k->past_ppb[0] = k->past_ppb[1];
 		k->past_ppb[1] = s->line_ppb;
 	}
+	if (now.raw_ns - k->master_raw < NEW * SECOND)
+		k->own_ns = k->all_ns = 0;
 	if (now.raw_ns - k->since < SETTLED * SECOND || c->steered) {
 		k->own_ppb = s->line_ppb;
 		k->all_ppb = s->line_ppb - x.rate;

@@ -25,7 +25,7 @@
 #define HANDOVER	10000000LL	/* ns: until all have heard that the master resigns */
 #define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
 #define LEAP		0xffff	/* terms; a mask */
-#define DISTRUST	600	/* intervals */
+#define DISTRUST	120	/* intervals */
 #define SIZE_HOLDS	120	/* intervals: a group that has shrunk for so long is smaller */
 #define MUTE		5	/* intervals: a master that does not answer is worth a line */
 #define TWICE		60	/* intervals */

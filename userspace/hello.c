@@ -95,13 +95,17 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	union node_addr addr = h->master ? *from : scoped(&h->master_addr, from);
 	struct elect *e = &node->elect;
 
-	if (elect_distrusts(node, now, h->master_id) ||
-	    (e->rival_id == h->master_id && term_newer(e->rival_term, h->term)))
+	if (elect_distrusts(node, now, h->master_id))
 		return;
-	if (!h->master && e->rival_id == h->master_id && h->term == e->rival_term)
-		return;
-	if (e->rival_id != h->master_id)
+	if (!e->rival_id) {
 		e->rival_raw = now.raw_ns;
+	} else if (e->rival_id == h->master_id) {
+		if (term_newer(e->rival_term, h->term) || (!h->master && h->term == e->rival_term))
+			return;
+	} else if (h->size < e->rival_size ||
+		   (h->size == e->rival_size && !term_newer(h->term, e->rival_term))) {
+		return;		/* the largest first */
+	}
 	e->rival_id = h->master_id;
 	e->rival_addr = addr;
 	e->rival_size = h->size;

@@ -225,7 +225,7 @@ static void correct_all(struct node *node, struct node_now now)
 	if (m->n)
 		ensemble_rate(e, m->own.raw_ns);
 	reference_steer(node, now);
-	members_rank(node);
+	members_rank(node, now);
 	if (m->hold)
 		m->hold--;
 	for (size_t i = 0; i < m->n && !m->hold; i++)

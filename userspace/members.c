@@ -224,9 +224,9 @@ size_t members_take_stock(struct node *node, struct node_now now)
 
 /* --- the order of standbys */
 
-static bool may_stand(const struct peer *peer)
+static bool may_stand(const struct node *node, struct node_now now, const struct peer *peer)
 {
-	return peer->eligible && peer->missed < MISSED &&
+	return peer->eligible && !elect_distrusts(node, now, peer->node_id) && peer->missed < MISSED &&
 	       (peer->standing.state == BERK_PEER_MEMBER ||
 		peer->standing.state == BERK_PEER_REFERENCE);
 }
@@ -243,7 +243,7 @@ static bool precedes(const struct peer *a, const struct peer *b)
 	return a->node_id < b->node_id;
 }
 
-void members_rank(struct node *node)
+void members_rank(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	struct peer *best[STANDBYS] = { NULL };
@@ -252,7 +252,7 @@ void members_rank(struct node *node)
 		struct peer *peer = m->peer[i];
 
 		peer->rank = 0;
-		if (!may_stand(peer))
+		if (!may_stand(node, now, peer))
 			continue;
 		for (int r = 0; r < STANDBYS && peer; r++) {
 			if (best[r] && !precedes(peer, best[r]))

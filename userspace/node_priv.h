@@ -401,7 +401,7 @@ size_t members_take_stock(struct node *node, struct node_now now);
 /* Peers whose RAW clocks jumped. True if it was rather ours: this node was paused. */
 bool members_check_restarts(struct node *node, struct node_now now);
 /* The order of standbys. */
-void members_rank(struct node *node);
+void members_rank(struct node *node, struct node_now now);
 /* What the next correction of that peer tells of the others. */
 void members_tell(struct node *node, size_t i, struct msg_correct *c);
 void members_note(struct node *node);
