@@ -314,19 +314,33 @@ static void test_rate_inherited(void **state)
 	static const double rate[] = { 0, 10e3, -20e3, 30e3, 25e3 };
 
 	(void)state;
-	rates(5, rate, 1000);
-	ensemble_inherit_rate(&e, 12e3);
+	rates(5, rate, 10);
+	ensemble_inherit_rate(&e, 12e3, 10, 5);
+	assert_true(e.rate_known);
 	rounds(1);
-	assert_float_equal(e.rate_ppb, 12e3, 1);
-	/* what was measured better meanwhile counts: the clocks were told 100 ppb too much */
-	for (size_t i = 0; i < 5; i++) {
-		e.member[i].rate_ppb -= 100;
-		e.member[i].rate_sigma_ppb = 10;
-	}
-	rounds(2);
-	assert_float_equal(e.rate_ppb, 11900, 1);
+	assert_float_equal(e.rate_ppb, 12e3, 1);	/* whatever the mean is now */
+	for (size_t i = 1; i < 5; i++)
+		e.member[i].rate_ppb -= 5e3;	/* our crystal's change */
 	rounds(60);
-	assert_true(fabs(e.rate_ppb - 11900) < 6);
+	assert_float_equal(e.rate_ppb, 7e3, 10);
+}
+
+/* If that was not sure, it is kept only until most members' rates are known. */
+static void test_unsure_rate_inherited(void **state)
+{
+	static const double rate[] = { 0, 10e3, -20e3, 30e3, 25e3 };
+
+	(void)state;
+	rates(5, rate, 10);
+	for (size_t i = 2; i < 5; i++)
+		e.member[i].rate_sigma_ppb = 50e3;
+	ensemble_inherit_rate(&e, 12e3, 1000, 5);
+	rounds(10);
+	assert_float_equal(e.rate_ppb, 12e3, 1);
+	for (size_t i = 2; i < 5; i++)
+		e.member[i].rate_sigma_ppb = 10;
+	rounds(60);
+	assert_float_equal(e.rate_ppb, 9e3, 10);
 }
 
 static void test_many(void **state)
@@ -361,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_rate_liar),
 		cmocka_unit_test(test_rate_jump),
 		cmocka_unit_test(test_rate_inherited),
+		cmocka_unit_test(test_unsure_rate_inherited),
 		cmocka_unit_test(test_many),
 	};
 

@@ -236,7 +236,7 @@ static void test_order_of_standbys(void **state)
 		peer->standing.state = of[i].member ? BERK_PEER_MEMBER : BERK_PEER_CANDIDATE;
 	}
 	for (int turn = 0; turn < 2; turn++) {
-		members_rank(me.node);
+		members_rank(me.node, now());
 		for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++)
 			assert_int_equal(peer_of(of[i].id)->rank, of[i].rank);
 	}
