@@ -50,6 +50,12 @@ static bool is_witness(const struct node *node, const struct peer *peer)
 	       peer->flags & BERK_F_DRIVEN;
 }
 
+void check_restart(struct node *node)
+{
+	node->check.holding = false;
+	node->check.anchored = false;
+}
+
 /* --- at once */
 
 static void ask(struct node *node, struct node_now now)
@@ -169,8 +175,8 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 	struct check *k = &node->check;
 
 	if (f->master_id != from_id) {	/* what there was is of the one before */
-		k->holding = false;
-		k->own_ns = k->all_ns = k->trips = 0;
+		check_restart(node);
+		k->trips = 0;
 		k->master_raw = now.raw_ns;
 	}
 	if (node->servo.have_line && fabs(shift(node, c)) <= tolerance(node, now, c)) {
@@ -189,12 +195,6 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 	k->held_from = *from;
 	k->held_id = from_id;
 	return false;
-}
-
-void check_restart(struct node *node)
-{
-	node->check.holding = false;
-	node->check.anchored = false;
 }
 
 /* --- slowly */
@@ -286,8 +286,6 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 		k->past_ppb[0] = k->past_ppb[1];
 		k->past_ppb[1] = s->line_ppb;
 	}
-	if (now.raw_ns - k->master_raw < NEW * SECOND)
-		k->own_ns = k->all_ns = 0;
 	if (now.raw_ns - k->since < SETTLED * SECOND || c->steered) {
 		k->own_ppb = s->line_ppb;
 		k->all_ppb = s->line_ppb - x.rate;

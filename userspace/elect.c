@@ -25,6 +25,7 @@
 #define HANDOVER	10000000LL	/* ns: until all have heard that the master resigns */
 #define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
 #define LEAP		0xffff	/* terms; a mask */
+#define HOLDS		6	/* intervals without correction: no beacon helps any more */
 #define DISTRUST	120	/* intervals */
 #define SIZE_HOLDS	120	/* intervals: a group that has shrunk for so long is smaller */
 #define MUTE		5	/* intervals: a master that does not answer is worth a line */
@@ -85,7 +86,7 @@ bool elect_master_alive(const struct node *node, struct node_now now)
 	case LEADING:
 		return !node->master.outnumbered;
 	case FOLLOWING:
-		return !e->resigned && now.raw_ns - node->follow.heard_raw <= patience;
+		return !e->resigned && now.raw_ns - e->alive_raw <= patience;
 	default:
 		return e->master_id && now.raw_ns - e->heard_raw <= patience;
 	}
@@ -105,7 +106,8 @@ static uint32_t new_term(struct node *node, uint32_t seen)
 {
 	uint32_t newest = newest_term(node), term;
 
-	if (term_newer(seen, newest) && !term_absurd(seen, newest))
+	/* so that what follows is not absurd to anybody */
+	if (term_newer(seen, newest) && (!newest || seen - newest < TERM_LEAP / 4))
 		newest = seen;
 	term = newest + 1 + (uint32_t)(elect_random(node) & LEAP);
 	return term ? term : 1;
@@ -148,7 +150,8 @@ static bool all_voted(const struct node *node)
 		else if (may_vote(peer) && peer->node_id != node->follow.master_id)
 			return false;
 	}
-	return known > 0;
+	/* a slave knows few of the others: then time will tell whether one objects */
+	return known > 0 && known + 2 >= node->follow.last.members;
 }
 
 size_t elect_whole(const struct node *node)
@@ -226,6 +229,7 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 		if (!peer)
 			return;
 		peer->vote = e->claimed;
+		hello_introduce(peer, h);
 		if (all_voted(node))
 			count(node, now);
 		return;
@@ -298,7 +302,7 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 	e->resigned = e->mute_logged = e->foreign_logged = e->minority_logged = false;
 	e->master_id = node->follow.master_id;
 	e->master_addr = *from;
-	e->heard_raw = now.raw_ns;
+	e->heard_raw = e->alive_raw = now.raw_ns;
 	patience += c->rank ? (c->rank - 1) * interval / 2 : 3 * interval / 2 + chance(node, interval);
 	enter(node, now, FOLLOWING, now.raw_ns + patience);
 }
@@ -336,6 +340,18 @@ void elect_heard(struct node *node, struct node_now now, const union node_addr *
 			 master_id, addr_text(addr, text));
 		e->mute_logged = true;
 	}
+}
+
+void elect_beacon(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+	int64_t interval = follow_interval(node), due = now.raw_ns + interval * 3 / 2 + SLACK;
+
+	if (e->resigned || now.raw_ns - node->follow.heard_raw > HOLDS * interval)
+		return;		/* it must correct now and then, or it is no master */
+	e->alive_raw = now.raw_ns;
+	if (e->due < due)
+		e->due = due;
 }
 
 void elect_defer(struct node *node, struct node_now now)
@@ -383,16 +399,22 @@ void elect_yield(struct node *node, struct node_now now, uint64_t to,
 		hello_send(node, to_addr, MSG_ASK, 0);
 }
 
-void elect_resign(struct node *node)
+static uint64_t successor(const struct node *node)
 {
 	const struct master *m = &node->master;
-	struct elect *e = &node->elect;
 
-	e->master_id = 0;
-	e->master_addr = (union node_addr){ 0 };
 	for (size_t i = 0; i < m->n; i++)
 		if (m->peer[i]->rank == 1)
-			e->master_id = m->peer[i]->node_id;
+			return m->peer[i]->node_id;
+	return 0;
+}
+
+void elect_resign(struct node *node)
+{
+	struct elect *e = &node->elect;
+
+	e->master_id = successor(node);
+	e->master_addr = (union node_addr){ 0 };
 	hello_all(node, MSG_RESIGN);
 }
 
@@ -449,10 +471,15 @@ static void decide(struct node *node, struct node_now now)
 void elect_round(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;
-	int64_t interval = follow_interval(node);
+	int64_t interval = follow_interval(node), wait;
 
-	note_size(node, now, node->master.followers);
-	if (e->rival_id && now.raw_ns - e->rival_raw >= (BEACON + 1) * interval)
+	if (!node->master.outnumbered)
+		note_size(node, now, node->master.followers);
+	/* whom everybody has left need not wait for the other's beacon */
+	wait = node->master.followers > 1 ? (BEACON + 1) * interval : interval / 4;
+	if (now.raw_ns - e->rival_heard_raw > (BEACON + 2) * interval)
+		e->rival_id = 0;
+	if (e->rival_id && now.raw_ns - e->rival_raw >= wait)
 		decide(node, now);
 	if (e->stance != LEADING || now.raw_ns < e->hello_next)
 		return;
@@ -488,9 +515,26 @@ static void on_following(struct node *node, struct node_now now)
 	on_seeking(node, now);
 }
 
+/* After a reload: the master must know; and who may not lead any more hands over. */
+static void on_change(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+
+	e->changed = false;
+	if (e->stance == FOLLOWING) {
+		hello_send(node, &node->follow.master_addr, MSG_ANNOUNCE, 0);
+	} else if (e->stance == LEADING && !node->conf.eligible && successor(node)) {
+		elect_resign(node);
+		elect_yield(node, now, e->master_id, &e->master_addr);
+	}
+}
+
 void elect_timer(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;
+
+	if (e->changed)
+		on_change(node, now);
 
 	if (e->twice) {
 		if (now.raw_ns - e->twice_raw < TWICE * follow_interval(node))

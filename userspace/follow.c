@@ -15,6 +15,7 @@
 #define MAXERROR	16000000000LL	/* ns: the kernel's "unknown" */
 #define DRIFT_FLOOR	10.0	/* ppb: what the clock does beside its command */
 #define MUCH		3.0	/* times the sigma */
+#define INSISTS		3	/* corrections in a row that contradict */
 #define CONTRADICTION	6.0	/* sigmas between what is known and what is told */
 #define WANDER		3.0	/* ppb per sqrt(s): of a crystal left alone */
 #define SIGMAS		4.0
@@ -243,12 +244,17 @@ void follow_start(struct node *node, struct node_now now)
 	follow_publish(node, now);
 }
 
-/* How much of something new to take, known with sigma `told`, where own is known, too. */
-static double gain(double difference, double own, double told)
+/*
+ * How much of something new to take, known with sigma `told`, where own is known, too.
+ * If the new is poorer and contradicts, it must do so a few times in a row.
+ */
+static double gain(double difference, double own, double told, unsigned int *contradictions)
 {
 	double ratio = told > 0 ? MUCH * own / told : INFINITY;
+	bool contradicts = fabs(difference) > CONTRADICTION * hypot(own, told);
 
-	if (ratio >= 1 || fabs(difference) > CONTRADICTION * hypot(own, told))
+	*contradictions = contradicts ? *contradictions + 1 : 0;
+	if (ratio >= 1 || *contradictions >= INSISTS)
 		return 1;
 	return ratio * ratio;
 }
@@ -273,12 +279,13 @@ static void blend(struct node *node, struct msg_correct *c)
 	double difference = (double)(int64_t)((uint64_t)(c->ref_real_ns - c->offset_ns) -
 				     (uint64_t)servo_line(&node->servo, c->ref_raw_ns));
 
-	g = gain(difference, own, told);
+	g = gain(difference, own, told, &f->contradictions);
 	c->offset_ns += llrint((1 - g) * difference);
 	f->withdrawn = fabs(difference) > follow_bound(node, (struct node_now){
 		.raw_ns = c->ref_raw_ns }) + SIGMAS * told + (double)c->bound_ns;
 	f->sigma_ns = mixed(g, own, told);
-	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb) : 0;
+	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb,
+				 &f->rate_contradictions) : 0;
 	c->freq_ppb = node->servo.line_ppb + g * (c->freq_ppb - node->servo.line_ppb);
 	f->rate_sigma_ppb = mixed(g, rate, c->rate_sigma_ppb);
 }
@@ -354,25 +361,30 @@ static void meet(struct node *node, struct node_now now, const union node_addr *
 	peer->witness = node->elect.rank != 1;
 }
 
-static enum msg_status judge(struct node *node, struct node_now now, uint64_t from_id,
-			     const struct msg_correct *c)
+static enum msg_status judge(struct node *node, struct node_now now, const union node_addr *from,
+			     uint64_t from_id, const struct msg_correct *c)
 {
 	struct follow *f = &node->follow;
 	int64_t old = HOLDOVER * follow_interval(node);
+	bool alive;
 
 	if (elect_distrusts(node, now, from_id))
 		return MSG_REFUSED;
 	if (term_newer(node->term, c->term))
 		return MSG_STALE;
-	if (term_absurd(c->term, node->term))
+	alive = elect_master_alive(node, now);
+	if (alive && from_id != f->master_id &&
+	    (term_absurd(c->term, node->term) || from_id != node->elect.master_id)) {
+		hello_send(node, from, MSG_ASK, 0);	/* whose group is larger? */
 		return MSG_REFUSED;
+	}
 	if (c->ref_raw_ns > now.raw_ns + EARLY ||
 	    c->ref_raw_ns < now.raw_ns - (old > OLD_MIN ? old : OLD_MIN))
 		return MSG_REFUSED;
 	if (!f->heard || c->term != node->term)
 		return MSG_APPLIED;
 	if (from_id != f->master_id) {
-		if (!elect_master_alive(node, now))
+		if (!alive)
 			return MSG_APPLIED;
 		if (!f->stray_logged)
 			node_say(node, now.raw_ns, LOG_WARNING,
@@ -384,7 +396,8 @@ static enum msg_status judge(struct node *node, struct node_now now, uint64_t fr
 	}
 	if (c->round == f->round)
 		return MSG_DUPLICATE;
-	return (int32_t)(c->round - f->round) < 0 ? MSG_STALE : MSG_APPLIED;
+	/* after a return to a snapshot rounds begin again where they were */
+	return (int32_t)(c->round - f->round) < 0 && alive ? MSG_STALE : MSG_APPLIED;
 }
 
 void follow_accept(struct node *node, struct node_now now, const union node_addr *from,
@@ -410,7 +423,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 
 	if (from_id == node->conf.node_id || node->elect.twice)
 		return;
-	status = judge(node, now, from_id, c);
+	status = judge(node, now, from, from_id, c);
 	if (status == MSG_APPLIED) {
 		if (!check_correction(node, now, from, from_id, c))
 			return;

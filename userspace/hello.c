@@ -5,7 +5,8 @@
 
 #include "node_priv.h"
 
-#define YOUNG	4	/* intervals */
+#define YOUNG		4	/* intervals */
+#define ASK_AGAIN	250000000LL	/* ns */
 
 static const union node_addr everybody;
 
@@ -87,7 +88,7 @@ static union node_addr scoped(const union node_addr *addr, const union node_addr
 /*
  * We lead, and h is of a node that is in the group of another. Which one is larger
  * shows only when both have made a round: a master that stood still may have lost its
- * own. What the other master says itself counts more than what others say of it.
+ * own. Only what the other master says itself counts.
  */
 static void meet_group(struct node *node, struct node_now now, const union node_addr *from,
 		       const struct msg_hello *h)
@@ -97,10 +98,17 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 
 	if (elect_distrusts(node, now, h->master_id))
 		return;
+	if (!h->master) {	/* it shall say so itself */
+		if (addr.sa.sa_family != AF_UNSPEC && now.raw_ns - e->asked_raw >= ASK_AGAIN) {
+			hello_send(node, &addr, MSG_ASK, 0);
+			e->asked_raw = now.raw_ns;
+		}
+		return;
+	}
 	if (!e->rival_id) {
 		e->rival_raw = now.raw_ns;
 	} else if (e->rival_id == h->master_id) {
-		if (term_newer(e->rival_term, h->term) || (!h->master && h->term == e->rival_term))
+		if (term_newer(e->rival_term, h->term))
 			return;
 	} else if (h->size < e->rival_size ||
 		   (h->size == e->rival_size && !term_newer(h->term, e->rival_term))) {
@@ -110,6 +118,7 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	e->rival_addr = addr;
 	e->rival_size = h->size;
 	e->rival_term = h->term;
+	e->rival_heard_raw = now.raw_ns;
 }
 
 /* Nodes that have not heard of our election yet still name the master before us. */
@@ -132,6 +141,16 @@ static bool of_the_past(const struct node *node, struct node_now now, const stru
 	       now.raw_ns - node->elect.since < YOUNG * follow_interval(node);
 }
 
+void hello_introduce(struct peer *peer, const struct msg_hello *h)
+{
+	peer->instance = h->instance;
+	peer->eligible = h->eligible;
+	peer->priority = h->priority;
+	peer->reports = h->report;
+	peer->reference = h->reference;
+	peer->origin = h->origin;
+}
+
 /* We lead: everybody that is heard belongs to us, or to somebody else. */
 static void heard_by_master(struct node *node, struct node_now now, const union node_addr *from,
 			    uint64_t from_id, const struct msg_hello *h)
@@ -144,6 +163,11 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	else if (term_newer(h->term, node->term) && !is_vote(h->kind) && h->kind != MSG_CLAIM)
 		elect_raise_term(node, h->term);	/* it could not follow us */
 	peer = peer_by_id(node, from_id);
+	if (peer && peer->missed < MISSED && peer->track.started &&
+	    memcmp(&peer->addr, from, sizeof(*from))) {
+		hello_send(node, &peer->addr, MSG_ASK, 0);	/* was that really it? */
+		return;
+	}
 	stranger = !peer || !peer->instance || peer->missed >= MISSED;
 	peer = peer_meet(node, now, from_id, from);
 	if (!peer)
@@ -151,12 +175,7 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	if (peer->instance && peer->instance != h->instance && peer->missed < MISSED &&
 	    h->kind == MSG_ASK && peer->standing.state == BERK_PEER_MEMBER)
 		stranger = true;
-	peer->instance = h->instance;
-	peer->eligible = h->eligible;
-	peer->priority = h->priority;
-	peer->reports = h->report;
-	peer->reference = h->reference;
-	peer->origin = h->origin;
+	hello_introduce(peer, h);
 	if (!h->master_id || of_the_past(node, now, h))
 		peer->given = h->term;	/* it follows nobody */
 	if (stranger)
@@ -225,6 +244,9 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 		elect_resigned(node, now, from_id, h->successor_id, &master);
 	if (e->stance == LEADING) {
 		heard_by_master(node, now, from, from_id, h);
+	} else if (h->master && e->stance == FOLLOWING) {
+		if (from_id == node->follow.master_id)
+			elect_beacon(node, now);
 	} else if (h->master) {
 		elect_heard(node, now, from, from_id, true);
 	} else if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_CLAIM) {

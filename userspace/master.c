@@ -226,8 +226,8 @@ static void correct_all(struct node *node, struct node_now now)
 		ensemble_rate(e, m->own.raw_ns);
 	reference_steer(node, now);
 	members_rank(node, now);
-	if (m->hold)
-		m->hold--;
+	if (m->hold && --m->hold)	/* that nobody thinks we are gone */
+		hello_all(node, MSG_ANNOUNCE);
 	for (size_t i = 0; i < m->n && !m->hold; i++)
 		if (members_corrigible(m->peer[i]) && m->peer[i]->changed < 2)
 			correct_peer(node, i);
@@ -278,7 +278,9 @@ void master_finish(struct node *node, struct node_now now)
 	elect_round(node, now);
 	if (node->elect.stance != LEADING)
 		return;
-	if (quorate(node, now, present) && (present || m->have_group)) {
+	/* where there is a group already, none is founded beside it */
+	if (quorate(node, now, present) &&
+	    (m->have_group || (present && !node->elect.rival_id))) {
 		group_fill(node);
 		if (m->have_group && !paused)
 			expected = (double)(group_real(m, m->own.raw_ns) - m->own.real_ns);
@@ -293,7 +295,7 @@ void master_finish(struct node *node, struct node_now now)
 		/* Quick rounds come more often than reports. */
 		peer->answered = peer->reports &&
 				 now.raw_ns - peer->sampled_raw < follow_interval(node) * 5 / 4;
-		peer->restarted = false;
+		peer->restarted = peer->fresh = false;
 	}
 }
 

@@ -9,6 +9,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node_priv.h"
 
@@ -161,7 +162,7 @@ static void finish_check(struct node *node, struct node_now now)
 			continue;
 		}
 		peer->missed = 0;
-		peer->answered = false;
+		peer->answered = peer->fresh = false;
 		peer_identify(node, peer);
 	}
 	peers_forget(node, now);
@@ -269,7 +270,7 @@ static void take(struct node *node, struct node_now now, struct peer *peer,
 	}
 	if (!peer->reports)	/* it says what our clock was: only it shall suffer from that */
 		master_own(&node->master, sample);
-	peer->answered = true;
+	peer->answered = peer->fresh = true;
 	peer->heard_raw = peer->sampled_raw = now.raw_ns;
 	peer->restarted |= verdict == TRACK_RESTARTED;
 	peer->term = sample->term;
@@ -345,6 +346,8 @@ void measure_reported(struct node *node, struct node_now now, const union node_a
 		hello_send(node, from, MSG_ASK, 0);
 		return;
 	}
+	if (memcmp(&peer->addr, from, sizeof(*from)))	/* what comes from there may go back there */
+		peer_move(node, peer, from);
 	for (unsigned int i = 0; i < report->n; i++) {
 		struct berk_sample s = mirrored(&report->sample[i]);
 

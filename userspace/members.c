@@ -71,6 +71,18 @@ static void note_term(struct node *node, struct node_now now, struct peer *peer)
 	hello_send(node, &peer->addr, MSG_ASK, 0);
 }
 
+/* That it is one may become known late. */
+static bool note_reference(struct peer *peer)
+{
+	enum berk_peer_state state = peer->standing.state;
+
+	if (peer->reference && (state == BERK_PEER_CANDIDATE || state == BERK_PEER_MEMBER))
+		standing_lower(&peer->standing, BERK_PEER_REFERENCE, BERK_WHY_NONE);
+	else if (!peer->reference && state == BERK_PEER_REFERENCE)
+		standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
+	return peer->reference;
+}
+
 static void answered(struct node *node, struct node_now now, struct peer *peer)
 {
 	enum berk_peer_state was = peer->standing.state;
@@ -93,7 +105,7 @@ static void answered(struct node *node, struct node_now now, struct peer *peer)
 		peer->acked = peer->vote == node->term;
 		node_say(node, now.raw_ns, LOG_INFO, "peer %s answers", peer_text(peer, text));
 	}
-	if (peer->reference)
+	if (note_reference(peer))
 		return;
 	if (peer->unacked == UNACKED) {
 		standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_UNACKED);
@@ -126,8 +138,8 @@ static bool it_was_us(struct master *m)
 			peer->changed = REMEMBERED;
 		else if (peer->changed)
 			peer->changed--;
-		present += peer->answered;
-		changed += peer->answered && peer->changed;
+		present += peer->fresh;
+		changed += peer->fresh && peer->changed;
 		now += peer->changed == REMEMBERED;
 		ahead += peer->restarted && peer->track.jumped > 0;
 	}

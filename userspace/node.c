@@ -51,6 +51,7 @@ void node_reconf(struct node *node, const struct node_conf *conf)
 	node->conf = *conf;
 	node->conf.node_id = node_id;
 	node->conf.reference = reference;
+	node->elect.changed = true;
 	node->servo.conf = servo_conf_of(conf);
 	/* The kernel's table may have been changed by hand. */
 	for (size_t i = 0; i < node->master.n; i++)

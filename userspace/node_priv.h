@@ -78,6 +78,7 @@ struct peer {
 
 	/* This round */
 	bool answered, restarted, have_ref;
+	bool fresh;		/* answered by a sample of this very round, or report */
 	unsigned int changed;	/* rounds for which a change of its clock is remembered; until
 				 * the last of them it may turn out to be of ours, and it waits
 				 */
@@ -126,6 +127,7 @@ struct elect {
 	uint8_t rank;		/* ours */
 	uint32_t size;		/* clocks in the largest group that this one has been in */
 	bool resigned;		/* our master has */
+	int64_t alive_raw;	/* when it last said anything */
 
 	/* A master that was heard, but does not correct us (yet) */
 	uint64_t master_id;
@@ -137,8 +139,9 @@ struct elect {
 	uint64_t rival_id;
 	union node_addr rival_addr;
 	uint32_t rival_size, rival_term;
-	int64_t rival_raw;	/* when it was heard first */
+	int64_t rival_raw, rival_heard_raw;	/* when it was heard first, and last */
 
+	bool changed;		/* by a reload: the others do not know yet */
 	uint64_t distrusted;	/* a master that lied... */
 	int64_t distrusted_until;	/* ...and is not believed until then */
 	int64_t size_raw;	/* when it was that large */
@@ -180,6 +183,7 @@ struct follow {
 	struct msg_correct last;
 	int64_t heard_raw;	/* when it came */
 	double sigma_ns, rate_sigma_ppb;	/* of the line held, at last.ref_raw_ns */
+	unsigned int contradictions, rate_contradictions;	/* in a row, of poorer corrections */
 	bool withdrawn;		/* the last correction contradicts the error bound */
 	enum berk_state state;
 	bool stray_logged;	/* another master, at this term */
@@ -286,6 +290,8 @@ struct peer *peer_by_id(const struct node *node, uint64_t node_id);
 /* The node of that id, which is at addr: found or made; NULL if there is no room. */
 struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
 		       const union node_addr *addr);
+/* A node that was found is elsewhere now. */
+void peer_move(struct node *node, struct peer *peer, const union node_addr *addr);
 /* It answered: now it is known which node it is. */
 void peer_identify(struct node *node, struct peer *peer);
 /* Drops those that were found and are not heard of any more. */
@@ -302,6 +308,8 @@ void hello_send(struct node *node, const union node_addr *to, enum msg_hello_kin
 void hello_all(struct node *node, enum msg_hello_kind kind);
 void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t claimed,
 		struct msg_hello *h);
+/* What it says of itself is true of it. */
+void hello_introduce(struct peer *peer, const struct msg_hello *h);
 void hello_heard(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_hello *h);
 
@@ -336,6 +344,8 @@ void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
 		 uint64_t master_id, bool itself);
 /* Somebody stands who is to be preferred. */
+/* Our master has nothing to correct just now. */
+void elect_beacon(struct node *node, struct node_now now);
 void elect_defer(struct node *node, struct node_now now);
 void elect_distrust(struct node *node, struct node_now now, uint64_t master_id);
 bool elect_distrusts(const struct node *node, struct node_now now, uint64_t node_id);

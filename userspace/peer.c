@@ -182,6 +182,22 @@ struct peer *peer_by_id(const struct node *node, uint64_t node_id)
 	return NULL;
 }
 
+/* What is known of its clock stays. */
+void peer_move(struct node *node, struct peer *peer, const union node_addr *addr)
+{
+	struct master *m = &node->master;
+
+	if (peer->fixed || peer_by_addr(node, addr) || node->n_forgotten == FORGOTTEN)
+		return;
+	node->forgotten[node->n_forgotten++] = peer->addr;
+	unindex(m, peer);
+	take_out(m->peer, &m->n, place_by_addr(m, &peer->addr));
+	peer->addr = *addr;
+	peer->announce = true;
+	insert(m->peer, &m->n, place_by_addr(m, addr), peer);
+	m->scan = 0;
+}
+
 static size_t found(const struct master *m)
 {
 	size_t n = 0;
@@ -201,8 +217,9 @@ struct peer *peer_meet(struct node *node, struct node_now now, uint64_t node_id,
 	struct peer *known = peer_by_id(node, node_id), *peer = peer_by_addr(node, addr);
 
 	if (known && known != peer) {
-		if (known->fixed || known->missed < MISSED || !drop_found(node, known))
-			return known;
+		if (!known->fixed && known->missed >= MISSED)
+			peer_move(node, known, addr);
+		return known;
 	}
 	if (!peer && found(&node->master) < FOUND_MAX)
 		peer = add(node, addr);
