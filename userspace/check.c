@@ -99,8 +99,11 @@ static int objections(const struct node *node, struct node_now now, double by, d
 	return stay;
 }
 
-/* Back onto the course that the line had before the master led it astray. */
-static void revert(struct node *node, struct node_now now)
+/*
+ * Back onto the course that the line had before the master led it astray: not long
+ * ago, or slowly.
+ */
+static void revert(struct node *node, struct node_now now, bool sudden)
 {
 	struct servo *s = &node->servo;
 	struct check *k = &node->check;
@@ -109,20 +112,20 @@ static void revert(struct node *node, struct node_now now)
 
 	if (!k->anchored)
 		return;
-	servo_set_line(s, now.raw_ns, real, settled ? k->own_ppb : k->past_ppb[0], true,
-		       s->interval_ns, false);
+	servo_set_line(s, now.raw_ns, real, settled && !sudden ? k->own_ppb : k->past_ppb[0],
+		       true, s->interval_ns, false);
 	k->raw = now.raw_ns;
 	k->real = real;
 }
 
-static void distrust(struct node *node, struct node_now now, double by)
+static void distrust(struct node *node, struct node_now now, double by, bool sudden)
 {
 	struct check *k = &node->check;
 	uint64_t master_id = node->follow.master_id;
 
 	node_say(node, now.raw_ns, LOG_ERR, "master %016" PRIx64 " moves the group by %+.1f us, which"
 		 " other clocks do not confirm: not followed any more", master_id, by * 1e-3);
-	revert(node, now);
+	revert(node, now, sudden);
 	k->own_ns = k->all_ns = k->trips = 0;
 	elect_distrust(node, now, master_id);
 }
@@ -134,7 +137,7 @@ static void judge(struct node *node, struct node_now now)
 
 	k->holding = false;
 	if (objections(node, now, by, tolerance(node, now, &k->held)) > 0) {
-		distrust(node, now, by);
+		distrust(node, now, by, true);
 		return;
 	}
 	k->anchored = false;
@@ -304,6 +307,6 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 	} else if (++k->trips < TRIPS) {
 		ask(node, now);		/* the witnesses' tracks may be late */
 	} else {
-		distrust(node, now, k->own_ns);
+		distrust(node, now, k->own_ns, false);
 	}
 }

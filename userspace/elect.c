@@ -255,8 +255,8 @@ void elect_vote(struct node *node, struct node_now now, const union node_addr *f
 	bool newer = term_newer(h->claimed, newest) && !term_absurd(h->claimed, newest);
 	bool ours = e->stance == FOLLOWING && from_id == node->follow.master_id;
 
-	if (!(again || newer) || elect_distrusts(node, now, from_id) ||
-	    (!ours && elect_master_alive(node, now))) {
+	if (!again && (!newer || elect_distrusts(node, now, from_id) ||
+		       (!ours && elect_master_alive(node, now)))) {
 		hello_send(node, from, MSG_DENY, h->claimed);
 		return;
 	}
@@ -359,7 +359,8 @@ void elect_defer(struct node *node, struct node_now now)
 	struct elect *e = &node->elect;
 	int64_t due = now.raw_ns + 2 * SEEK_FAST + chance(node, SEEK_FAST);
 
-	if (e->due < due)
+	/* those that had a master stand in the order that it told */
+	if (!node->follow.heard && e->due < due)
 		e->due = due;
 }
 

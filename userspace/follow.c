@@ -256,7 +256,7 @@ static double gain(double difference, double own, double told, unsigned int *con
 	*contradictions = contradicts ? *contradictions + 1 : 0;
 	if (ratio >= 1 || *contradictions >= INSISTS)
 		return 1;
-	return ratio * ratio;
+	return contradicts ? 0 : ratio * ratio;
 }
 
 static double mixed(double gain, double own, double told)

@@ -122,7 +122,7 @@ static bool found_on_veterans(struct node *node)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct peer *peer = m->peer[i];
 
-		e->member[i + 1].eligible = members_corrigible(peer) && !peer->reference &&
+		e->member[i + 1].eligible = members_corrigible(node, peer) && !peer->reference &&
 					    (peer->flags & BERK_F_SYNCED || peer->term);
 	}
 	if (!ensemble_agree(e, tolerance(node), NAN))
@@ -167,7 +167,7 @@ static void found_on_all(struct node *node)
 		peer->may_step = true;
 		if (peer->standing.state == BERK_PEER_MEMBER)
 			standing_lower(&peer->standing, BERK_PEER_CANDIDATE, BERK_WHY_JOINING);
-		e->member[i + 1].eligible = members_corrigible(peer);
+		e->member[i + 1].eligible = members_corrigible(node, peer);
 	}
 	e->member[0].eligible = true;
 	if (!found_on_references(node))

@@ -16,6 +16,7 @@
 #define FAST_MIN	62500000LL	/* ns between quick rounds */
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
+#define USELESS		12	/* intervals */
 #define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
@@ -48,7 +49,7 @@ void master_begin(struct node *node, struct node_now now)
 	struct master *m = &node->master;
 
 	m->fast = FAST_ROUNDS;
-	m->fast_raw = now.raw_ns;
+	m->fast_raw = m->served_raw = now.raw_ns;
 	m->self = (struct standing){ .state = BERK_PEER_CANDIDATE, .rate_seen = NAN };
 	m->have_own = m->alone = m->outnumbered = m->steered = false;
 	m->steer_ppb = m->astray_ns = 0;
@@ -181,6 +182,7 @@ static void correct_peer(struct node *node, size_t i)
 	peer->correct = c;
 	peer->given = node->term;
 	peer->send = true;
+	m->served_raw = m->own.raw_ns;
 	peer->unacked++;
 	m->scan = 0;
 }
@@ -229,7 +231,7 @@ static void correct_all(struct node *node, struct node_now now)
 	if (m->hold && --m->hold)	/* that nobody thinks we are gone */
 		hello_all(node, MSG_ANNOUNCE);
 	for (size_t i = 0; i < m->n && !m->hold; i++)
-		if (members_corrigible(m->peer[i]) && m->peer[i]->changed < 2)
+		if (members_corrigible(node, m->peer[i]) && m->peer[i]->changed < 2)
 			correct_peer(node, i);
 	correct_self(node, now);
 }
@@ -259,6 +261,18 @@ static bool quorate(struct node *node, struct node_now now, size_t present)
 	return !few;
 }
 
+/* Others are there, but something is wrong with this node, or with all. */
+static bool useless(const struct node *node, struct node_now now)
+{
+	const struct master *m = &node->master;
+	size_t others = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		others += m->peer[i]->missed < MISSED && m->peer[i]->flags & BERK_F_DRIVEN;
+	return others && m->have_group &&
+	       now.raw_ns - m->served_raw > USELESS * follow_interval(node);
+}
+
 void master_finish(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
@@ -278,6 +292,13 @@ void master_finish(struct node *node, struct node_now now)
 	elect_round(node, now);
 	if (node->elect.stance != LEADING)
 		return;
+	if (useless(node, now)) {
+		node_say(node, now.raw_ns, LOG_ERR, "nobody could be corrected for %d intervals:"
+			 " somebody else shall lead", USELESS);
+		elect_resign(node);
+		elect_yield(node, now, 0, &(union node_addr){ 0 });
+		return;
+	}
 	/* where there is a group already, none is founded beside it */
 	if (quorate(node, now, present) &&
 	    (m->have_group || (present && !node->elect.rival_id))) {

@@ -12,6 +12,7 @@
 #define STANDBYS	3
 #define TOLD_MANY	64	/* members: from here on the standby is told of them faster */
 #define WITNESSES	2
+#define CERTAIN		1e6	/* ns */
 #define NOTES		32	/* peers noted in a round, beside those that changed */
 
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why)
@@ -204,9 +205,12 @@ bool members_check_restarts(struct node *node, struct node_now now)
 	return false;
 }
 
-bool members_corrigible(const struct peer *peer)
+/* A correction that is less certain than what would be stepped is none. */
+bool members_corrigible(const struct node *node, const struct peer *peer)
 {
-	return peer->have_ref && peer->flags & BERK_F_DRIVEN &&
+	double certain = fmax((double)node->conf.step_threshold_ns, CERTAIN);
+
+	return peer->have_ref && peer->track.sigma_ns < certain && peer->flags & BERK_F_DRIVEN &&
 	       peer->standing.state != BERK_PEER_FOREIGN;
 }
 
@@ -228,7 +232,7 @@ size_t members_take_stock(struct node *node, struct node_now now)
 		else
 			missed(node, now, peer);
 		peer->dropped = 0;
-		present += members_corrigible(peer);
+		present += members_corrigible(node, peer);
 	}
 	peers_forget(node, now);
 	return present;

@@ -230,6 +230,7 @@ struct master {
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */
 	uint32_t followers;	/* in the last round, this node included; 0: no group */
+	int64_t served_raw;	/* when anybody was corrected */
 	bool outnumbered;	/* quorum: corrects nothing */
 	uint32_t term_before;	/* that our members may still be in */
 
@@ -405,7 +406,7 @@ void check_restart(struct node *node);
 
 /* members.c */
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why);
-bool members_corrigible(const struct peer *peer);
+bool members_corrigible(const struct node *node, const struct peer *peer);
 /* Brings every peer up to date. Returns how many can be corrected. */
 size_t members_take_stock(struct node *node, struct node_now now);
 /* Peers whose RAW clocks jumped. True if it was rather ours: this node was paused. */

@@ -55,11 +55,11 @@ static bool steady(struct node *node, struct node_now now, struct peer *peer,
 	double may = JUMP + fabs(s->rate - group_rate(m)) * (double)m->period_ns * 2e-9;
 	double turned = s->rate - peer->standing.rate_seen;
 	double may_turn = RATE_JUMP + RATE_SIGMAS * peer->track.rate_sigma_ppb;
-	bool first = isnan(turned);
+	bool first = isnan(turned), known = peer->standing.close >= FIRST;
 
 	peer->drift_ns = s->offset;
 	peer->standing.rate_seen = s->rate;
-	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX || (!first && fabs(turned) > may_turn))
+	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX || (known && fabs(turned) > may_turn))
 		doubt(node, now, peer, BERK_WHY_DRIFT);
 	else if (!first && fabs(moved) > may)
 		doubt(node, now, peer, BERK_WHY_STEPPED);

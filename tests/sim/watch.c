@@ -183,6 +183,7 @@ static bool thought_faulty(const struct node_note *note)
 	case BERK_PEER_FALSETICKER:
 		return true;
 	case BERK_PEER_MEMBER:
+		return note->reason == BERK_WHY_ASYMMETRY;	/* which is allowed for */
 	case BERK_PEER_REFERENCE:
 		return false;
 	default:

@@ -396,11 +396,13 @@ static UNUSED void obey(int first)
 static UNUSED void pass(int64_t ns)
 {
 	int64_t until = me.raw + ns;
+	int turns = 0;
 
 	hush();
 	while (node_next_timer(me.node) <= until) {
 		int rounds = me.rounds, first = me.n_sent;
 
+		assert_true(turns++ < 100000);	/* or it never sleeps */
 		me.raw = node_next_timer(me.node) > me.raw ? node_next_timer(me.node) : me.raw;
 		node_timer(me.node, now());
 		carry_out();

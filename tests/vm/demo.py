@@ -264,7 +264,8 @@ class Demo:
                      f"{f['first_round_after_s']} s'"]
             args += [f"joined_s={f['joined_s']}"] if f["joined_s"] else []
         for kind, terminal in (("png", "pngcairo size 1500,1250 font 'DejaVu Sans,15'"),
-                               ("svg", "svg size 1500,1250 font 'DejaVu Sans,15' background '#ffffff'")):
+                               ("svg", "svg size 1500,1250 font 'DejaVu Sans,15' "
+                                "background '#ffffff'")):
             subprocess.run(["gnuplot", "-e", f"set terminal {terminal}; set output "
                             f"'{OUT / ('convergence.' + kind)}'; csv='{OUT / 'truth.csv'}'; " +
                             "; ".join(args), ROOT / "tests/vm/convergence.gp"], check=True)
@@ -306,8 +307,8 @@ def main():
     s = summary
     say(f"demo: {'PASS' if s['pass'] else 'FAIL'} {nodes} nodes on {s['kernel']}: spread from "
         f"{human(s['start_spread_us'])} to below 1 ms in {s['converged_s']} s; then p50 "
-        f"{human(s['spread_us_p50'])}, p99 {human(s['spread_us_p99'])}, max {human(s['spread_us_max'])} "
-        f"(truth known to ±{s['truth_uncertainty_us']} µs)")
+        f"{human(s['spread_us_p50'])}, p99 {human(s['spread_us_p99'])}, max "
+        f"{human(s['spread_us_max'])} (truth known to ±{s['truth_uncertainty_us']} µs)")
     if way:
         f = s["failover"]
         say(f"demo: {f['what']} after {f['at_s']} s: first round of {f['leader']} "

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: vmtest.py SERIES... [TEST...]
 
-Runs the tests of cases.py and of failover.py on Debian's kernels of these series, side
-by side.
+Runs the tests of cases.py, failover.py and discovery.py on Debian's kernels of these
+series, side by side.
 Prints one TAP-like line per test and "N passed, N failed".
 """
 
@@ -15,12 +15,13 @@ import threading
 import time
 
 import cases
+import discovery
 import failover
 from cases import want
 from vmlab import BUILD, Lab, LabError, end_by_signal, say, start
 
 CRYSTALS = [15, -80, 60, -35, 90]	# ppm
-TESTS = cases.TESTS + failover.TESTS
+TESTS = cases.TESTS + failover.TESTS + discovery.TESTS
 
 
 def run_one(lab, function):
