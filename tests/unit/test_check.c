@@ -186,7 +186,7 @@ static void test_a_new_master_is_not_held_to_the_old_line(void **state)
 
 	(void)state;
 	settle(2, 30);
-	pass(S);
+	pass(1500 * MS);
 	c = moved(300000);
 	c.term = 50;
 	told_by(2, c);

@@ -323,14 +323,20 @@ static void test_another_master_is_a_rival(void **state)
 	end();
 }
 
-static void test_a_rival_known_at_second_hand_is_found(void **state)
+static void test_a_rival_known_at_second_hand_is_asked(void **state)
 {
 	(void)state;
 	lead(&plain, 2);
+	pass(S);
+	for (int i = 0; i < 3; i++)
+		hear(6, (struct msg_hello){ .kind = MSG_ANNOUNCE, .master_id = 5, .term = 10,
+					    .size = 2, .master_addr = addr_of(5) });
+	assert_int_equal(me.node->elect.rival_id, 0);
+	assert_null(said_to(5, MSG_ASK));	/* not again so soon */
+	me.raw += S;
 	hear(6, (struct msg_hello){ .kind = MSG_ANNOUNCE, .master_id = 5, .term = 10, .size = 2,
 				    .master_addr = addr_of(5) });
-	assert_int_equal(me.node->elect.rival_id, 5);
-	assert_true(is_to(&me.node->elect.rival_addr, 5));
+	assert_non_null(said_to(5, MSG_ASK));
 	end();
 }
 
@@ -401,7 +407,7 @@ int main(void)
 		cmocka_unit_test(test_a_newcomer_is_measured_soon),
 		cmocka_unit_test(test_a_newer_term_is_overtaken),
 		cmocka_unit_test(test_another_master_is_a_rival),
-		cmocka_unit_test(test_a_rival_known_at_second_hand_is_found),
+		cmocka_unit_test(test_a_rival_known_at_second_hand_is_asked),
 		cmocka_unit_test(test_members_of_the_last_master_are_no_rivals),
 		cmocka_unit_test(test_the_distrusted_is_no_rival),
 		cmocka_unit_test(test_a_master_that_asks_was_restarted),
