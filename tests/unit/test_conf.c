@@ -94,7 +94,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.module.ifindex, 0);
 	assert_int_equal(conf.module.set, 31);
 	assert_int_equal(conf.interval_ns, 1000000000);
-	assert_int_equal(conf.burst, 6);
+	assert_float_equal(conf.burst, 5.5, 1e-9);
 	assert_int_equal(conf.step_threshold_ns, 1000000);
 	assert_true(conf.max_rate_ppb == 500000);
 	assert_string_equal(conf.drift_file, "/var/lib/berk/drift");
@@ -218,12 +218,12 @@ static void test_budget(void **state)
 {
 	static const struct {
 		const char *text;
-		unsigned int burst;
+		double burst;	/* on average */
 	} good[] = {
-		{ "", 6 }, { "interval = 2s", 12 }, { "interval = 0.5s", 3 },
+		{ "", 5.5 }, { "interval = 2s", 11 }, { "interval = 0.5s", 2.75 },
 		{ "interval = 62.5ms", 1 }, { "interval = 64s", 64 },
-		{ "probes = 0.1", 1 }, { "probes = 0.1\ninterval = 64s", 6 },
-		{ "probes = 64", 64 }, { "interval = 250ms\nprobes = 9.9", 2 },
+		{ "probes = 0.1", 1 }, { "probes = 0.1\ninterval = 64s", 6.4 },
+		{ "probes = 64", 64 }, { "interval = 250ms\nprobes = 9.9", 2.475 },
 		{ "probes = 64\ninterval = 64s", 64 },
 		{ "burst = 7", 7 }, { "burst = 7\ninterval = 64s", 7 },
 	};
@@ -233,8 +233,8 @@ static void test_budget(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		snprintf(text, sizeof(text), "role = slave\n%s", good[i].text);
-		if (parse(&conf, text) || conf.burst != good[i].burst)
-			fail_msg("\"%s\" gave %u: %s", good[i].text, conf.burst, errors);
+		if (parse(&conf, text) || fabs(conf.burst - good[i].burst) > 1e-9)
+			fail_msg("\"%s\" gave %g: %s", good[i].text, conf.burst, errors);
 		conf_free(&conf);
 	}
 	assert_int_equal(parse(&conf, "role = slave\nburst = 5\nprobes = 5"), 1);

@@ -307,7 +307,7 @@ static const struct msg correct = {
 		.ref_raw_ns = 123456789012345, .ref_real_ns = 1700000000123456789,
 		.offset_ns = -5000000001, .freq_ppb = -50123.456,
 		.sigma_ns = 321, .bound_ns = 60000, .rate_sigma_ppb = 1.25,
-		.interval_ns = 1000000000, .rank = 7, .n_told = 2,
+		.interval_ns = 1000000000, .rank = 7, .origin = 0x0e0f, .n_told = 2,
 		.told = {
 			{ 0x0a0b, { .in = { .sin_family = AF_INET } } },
 			{ 0x0c0d, { .in6 = { .sin6_family = AF_INET6, .sin6_scope_id = 3 } } },
@@ -354,7 +354,7 @@ static void test_bytes_correct(void **state)
 {
 	static const unsigned char head[] = { 2, 1, 0, 15, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 5 };
 	static const unsigned char tail[] = {
-		0, 15, 0x42, 0x40, 7, 2, 0, 0,
+		0, 15, 0x42, 0x40, 7, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0x0e, 0x0f,
 		0, 0, 0, 0, 0, 0, 0x0a, 0x0b, 0, 4, 0x15, 0x95, 0, 0, 0, 0,
 		192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0, 0, 0, 0, 0, 0x0c, 0x0d, 0, 6, 0x15, 0x95, 0, 0, 0, 0,
@@ -364,11 +364,12 @@ static void test_bytes_correct(void **state)
 	unsigned char buf[MSG_MAX];
 
 	(void)state;
-	assert_int_equal(msg_encode(&msg, buf), 80 + 64);
+	assert_int_equal(msg_encode(&msg, buf), 88 + 64);
 	assert_memory_equal(buf, head, sizeof(head));
 	assert_memory_equal(buf + 72, tail, sizeof(tail));
-	assert_int_equal(msg_decode(&got, buf, 80 + 64), 0);
+	assert_int_equal(msg_decode(&got, buf, 88 + 64), 0);
 	assert_int_equal(got.correct.told[1].addr.in6.sin6_scope_id, 0);	/* was 3 here */
+	assert_int_equal(got.correct.origin, 0x0e0f);
 	assert_float_equal(got.correct.freq_ppb, -50123.456, 1e-9);
 }
 
@@ -499,10 +500,10 @@ static void test_addresses(void **state)
 	assert_int_equal(decode_v6(0xff, 0, 1), -EBADMSG);
 	assert_int_equal(decode_v6(0, 0xff, 1), -EBADMSG);	/* IPv4 in disguise */
 
-	assert_int_equal(decode_with(&told, 80, 0, 8), -EBADMSG);	/* a node has an id */
-	assert_int_equal(decode_with(&told, 88, 5, 2), -EBADMSG);	/* no such family */
-	assert_int_equal(decode_with(&told, 92, 1, 4), -EBADMSG);
-	assert_int_equal(decode_with(&told, 100, 1, 4), -EBADMSG);	/* more than an IPv4 has */
+	assert_int_equal(decode_with(&told, 88, 0, 8), -EBADMSG);	/* a node has an id */
+	assert_int_equal(decode_with(&told, 96, 5, 2), -EBADMSG);	/* no such family */
+	assert_int_equal(decode_with(&told, 100, 1, 4), -EBADMSG);
+	assert_int_equal(decode_with(&told, 108, 1, 4), -EBADMSG);	/* more than an IPv4 has */
 	told.correct.told[0].addr = (union node_addr){ 0 };
 	assert_int_equal(decode_with(&told, 0, MSG_VERSION, 1), -EBADMSG);
 }
