@@ -302,6 +302,17 @@ static void test_no_vote_for_the_distrusted(void **state)
 	end();
 }
 
+/* Claims come more than once, by multicast and to each: the answer is always the same. */
+static void test_each_copy_of_a_claim_is_granted(void **state)
+{
+	(void)state;
+	follow(&plain, 5, 2);
+	elect_distrust(me.node, now(), 1);
+	for (int i = 0; i < 4; i++)
+		assert_true(grants(2, 1000));
+	end();
+}
+
 /* A liar cannot keep its office by denying everybody else's. */
 static void test_a_distrusted_master_has_no_veto(void **state)
 {
@@ -355,6 +366,22 @@ static void test_absurd_terms_are_not_believed(void **state)
 	hear(2, (struct msg_hello){ .kind = MSG_ANNOUNCE, .term = UINT32_MAX });
 	assert_true(me.node->term <= 2 * (1 + LEAP));
 	end();
+}
+
+/* Whatever term a stranger makes up: those that follow must be able to go on with it. */
+static void test_a_strangers_term_leads_nobody_away(void **state)
+{
+	(void)state;
+	for (uint32_t ahead = 1; ahead; ahead *= 2) {
+		uint32_t term;
+
+		lead(&plain, 2);
+		term = me.node->term;
+		hear(5, (struct msg_hello){ .kind = MSG_ANNOUNCE, .term = term + ahead - 1 });
+		assert_false(term_newer(term, me.node->term));
+		assert_false(term_absurd(me.node->term, term));
+		end();
+	}
 }
 
 /* Two parts of a group that stand at the same time do not choose the same term. */
@@ -487,6 +514,24 @@ static void test_size_is_remembered(void **state)
 	end();
 }
 
+/* A master that is cut off does not come to be a majority of one, however long it waits. */
+static void test_time_makes_no_majority(void **state)
+{
+	struct node_conf conf = with(true, false, NODE_QUORUM_MAJORITY);
+
+	(void)state;
+	lead(&conf, 4);
+	for (int i = 0; i < me.n_others; i++)
+		me.other[i].silent = true;
+	for (int i = 0; i < 3 * SIZE_HOLDS; i++) {
+		pass(S);
+		if (i > 3)
+			assert_true(me.node->master.outnumbered);
+	}
+	assert_int_not_equal(me.publish.state, BERK_STATE_SYNCHRONISED);
+	end();
+}
+
 /* --- hand-over */
 
 static void test_the_next_one_takes_over_at_once(void **state)
@@ -541,6 +586,31 @@ static void test_who_stops_hands_over(void **state)
 	assert_int_equal(h->successor_id, 1);
 	for (uint64_t id = 1; id <= 3; id++)
 		assert_non_null(said_to(id, MSG_RESIGN));
+	end();
+}
+
+/* By a reload it may not lead any more. */
+static void test_who_may_not_lead_any_more_hands_over(void **state)
+{
+	struct node_conf conf = plain;
+
+	(void)state;
+	lead(&plain, 3);
+	conf.eligible = false;
+	node_reconf(me.node, &conf);
+	pass(0);
+	node_timer(me.node, now());
+	carry_out();
+	assert_int_not_equal(me.node->elect.stance, LEADING);
+	assert_int_equal(said_to(0, MSG_RESIGN)->successor_id, 1);
+	end();
+
+	/* and the master is told what is new of a slave */
+	follow(&plain, 3, 1);
+	node_reconf(me.node, &conf);
+	node_timer(me.node, now());
+	carry_out();
+	assert_false(said_to(1, MSG_ANNOUNCE)->eligible);
 	end();
 }
 
@@ -706,18 +776,22 @@ int main(void)
 		cmocka_unit_test(test_no_vote_against_a_master_that_is_heard),
 		cmocka_unit_test(test_the_own_master_may_stand_again),
 		cmocka_unit_test(test_no_vote_for_the_distrusted),
+		cmocka_unit_test(test_each_copy_of_a_claim_is_granted),
 		cmocka_unit_test(test_a_distrusted_master_has_no_veto),
 		cmocka_unit_test(test_whoever_stands_votes_for_a_newer_term),
 		cmocka_unit_test(test_absurd_terms_are_not_believed),
+		cmocka_unit_test(test_a_strangers_term_leads_nobody_away),
 		cmocka_unit_test(test_terms_are_left_to_chance),
 		cmocka_unit_test(test_no_term_shuts_anybody_out),
 		cmocka_unit_test(test_majority),
 		cmocka_unit_test(test_anybody_may_lead_a_minority),
 		cmocka_unit_test(test_size_is_remembered),
+		cmocka_unit_test(test_time_makes_no_majority),
 		cmocka_unit_test(test_the_next_one_takes_over_at_once),
 		cmocka_unit_test(test_others_wait_for_the_next_one),
 		cmocka_unit_test(test_only_the_master_can_resign),
 		cmocka_unit_test(test_who_stops_hands_over),
+		cmocka_unit_test(test_who_may_not_lead_any_more_hands_over),
 		cmocka_unit_test(test_one_does_not_stand_against_a_master_that_is_heard),
 		cmocka_unit_test(test_whoever_is_heard_in_vain_is_named_once),
 		cmocka_unit_test(test_the_larger_group_stays),

@@ -308,6 +308,26 @@ static void test_a_master_that_was_voted_for(void **state)
 	end();
 }
 
+/* One forged round, or a machine that is back at a snapshot, does not end all corrections. */
+static void test_a_round_of_the_future(void **state)
+{
+	struct msg_correct c, forged;
+
+	(void)state;
+	follow(&plain, 5, 2);
+	pass(S);
+	c = forged = agreeing(3);
+	forged.round += INT32_MAX - 256;
+	told_by(1, forged);
+	c.want_ack = true;
+	assert_int_equal(told_by(1, c), MSG_STALE);
+	pass(1500 * MS);
+	c = agreeing(3);
+	c.want_ack = true;
+	assert_int_equal(told_by(1, c), MSG_APPLIED);
+	end();
+}
+
 static void test_implausible(void **state)
 {
 	struct msg_correct c = line;
@@ -611,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_extreme_corrections),
 		cmocka_unit_test(test_second_master),
 		cmocka_unit_test(test_a_master_that_was_voted_for),
+		cmocka_unit_test(test_a_round_of_the_future),
 		cmocka_unit_test(test_implausible),
 		cmocka_unit_test(test_suspended),
 		cmocka_unit_test(test_clock_failed),

@@ -64,10 +64,32 @@ static void test_flood(void **state)
 		carry_out();
 		assert_true(me.n_sent <= REPLIES + 8);
 		/* and afterwards it goes on */
+		pass(S);
 		hear(2, of_kind(MSG_ASK));
 		assert_non_null(said_to(2, MSG_ANNOUNCE));
 		end();
 	}
+}
+
+/* Who knows nothing need not answer all that ask, or many would answer as many. */
+static void test_many_that_seek_do_not_storm(void **state)
+{
+	int sent = 0;
+
+	(void)state;
+	start(&plain);
+	me.node->conf.eligible = false;
+	for (int t = 0; t < 100; t++) {
+		for (uint64_t id = 10; id < 110; id++) {
+			hear(id, of_kind(MSG_ASK));
+			sent += me.n_sent;
+		}
+		pass(100 * MS);
+		sent += me.n_sent;
+	}
+	/* each 100 ms: 100 questions */
+	assert_true(sent < 100 * 20);
+	end();
 }
 
 static void test_what_each_says(void **state)
@@ -396,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_questions_are_answered),
 		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_many_that_seek_do_not_storm),
 		cmocka_unit_test(test_what_each_says),
 		cmocka_unit_test(test_instance_differs_at_every_start),
 		cmocka_unit_test(test_scope_is_of_the_link),

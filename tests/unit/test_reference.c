@@ -82,6 +82,25 @@ static void test_it_is_followed_slowly(void **state)
 	end();
 }
 
+/* That it is one may be known only after it was taken for a member. */
+static void test_it_may_say_so_late(void **state)
+{
+	(void)state;
+	group();
+	meet_other(11)->mute = true;
+	me.other[3].flags |= BERK_F_SYNCED;
+	me.other[3].term = me.node->term;
+	for (int i = 0; i < 5; i++)
+		second();
+	hear(11, (struct msg_hello){ .kind = MSG_ANNOUNCE, .reference = true });
+	for (int i = 0; i < 5; i++)
+		second();
+	assert_int_equal(state_of(11), BERK_PEER_REFERENCE);
+	assert_true(is_followed());
+	assert_int_equal(me.node->master.ensemble.used, 4);
+	end();
+}
+
 /* It is measured, but not averaged with the others, and no standby of theirs. */
 static void test_it_is_no_member(void **state)
 {
@@ -309,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_it_is_followed_slowly),
+		cmocka_unit_test(test_it_may_say_so_late),
 		cmocka_unit_test(test_it_is_no_member),
 		cmocka_unit_test(test_without_it_the_rate_stays),
 		cmocka_unit_test(test_one_that_jumps_is_doubted),
