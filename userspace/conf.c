@@ -268,7 +268,7 @@ int conf_parse(struct conf *conf, FILE *file, const char *name, enum conf_scope 
 		.priority = 100,
 		.reference_limit_ppb = 1000,
 		.interval_ns = 1000000000,
-		.probes = 5.5,
+		.probes = 5.3,
 		.step_threshold_ns = 1000000,
 		.max_rate_ppb = CLOCK_FREQ_MAX_PPB,
 		.drift_file = DEFAULT_DRIFT_FILE,

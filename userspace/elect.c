@@ -180,6 +180,7 @@ static void win(struct node *node, struct node_now now)
 
 	node->master.term_before = node->term;
 	node->term = e->claimed;
+	node->follow.master_id = node->conf.node_id;
 	e->master_id = 0;
 	e->foreign_logged = e->minority_logged = false;
 	enter(node, now, LEADING, INT64_MAX);
@@ -307,6 +308,19 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 	enter(node, now, FOLLOWING, now.raw_ns + patience);
 }
 
+static void say_unreachable(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+	char text[PEER_TEXT];
+
+	if (e->mute_logged || now.raw_ns - e->since < MUTE * follow_interval(node))
+		return;
+	e->mute_logged = true;
+	node_say(node, now.raw_ns, LOG_WARNING, "master %016" PRIx64 " at %s, which others follow, is"
+		 " not heard here: is the path between them blocked?", e->master_id,
+		 addr_text(&e->master_addr, text));
+}
+
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
 		 uint64_t master_id, bool itself)
 {
@@ -326,6 +340,7 @@ void elect_heard(struct node *node, struct node_now now, const union node_addr *
 	e->master_id = master_id;
 	e->master_addr = *addr;
 	if (!itself) {		/* whether it lives we shall hear */
+		say_unreachable(node, now);
 		if (e->due < now.raw_ns + interval / 2)
 			e->due = now.raw_ns + interval / 2;
 		return;
@@ -490,6 +505,19 @@ void elect_round(struct node *node, struct node_now now)
 
 /* --- time */
 
+/* And we may not. */
+static void nobody_leads(struct node *node, struct node_now now)
+{
+	struct elect *e = &node->elect;
+
+	e->due = now.raw_ns + follow_interval(node);
+	if (e->mute_logged || now.raw_ns - e->since < MUTE * follow_interval(node))
+		return;
+	e->mute_logged = true;
+	node_say(node, now.raw_ns, LOG_WARNING, "no master is heard, and this node may not be one"
+		 " (role = slave or eligible = no)");
+}
+
 static void on_seeking(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;
@@ -497,6 +525,7 @@ static void on_seeking(struct node *node, struct node_now now)
 
 	if (now.raw_ns >= e->hello_next) {
 		hello_all(node, MSG_ASK);
+		e->answers = 0;
 		e->hello_next = now.raw_ns + (fresh ? SEEK_FAST : follow_interval(node)) * 9 / 10 +
 				chance(node, SEEK_FAST / 5);
 	}
@@ -505,7 +534,7 @@ static void on_seeking(struct node *node, struct node_now now)
 	if (node->conf.eligible)
 		claim(node, now);
 	else
-		e->due = now.raw_ns + follow_interval(node);
+		nobody_leads(node, now);
 }
 
 static void on_following(struct node *node, struct node_now now)

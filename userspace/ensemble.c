@@ -256,7 +256,7 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 
 static bool rate_usable(const struct ensemble *e, const struct ensemble_member *m)
 {
-	return m->weight > 0 &&
+	return (m->weight > 0 || (m->joining && !e->rate_settled)) &&
 	       m->rate_sigma_ppb < (e->rate_settled ? RATE_SIGMA_SETTLED : RATE_SIGMA_MAX);
 }
 

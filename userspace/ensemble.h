@@ -17,6 +17,7 @@ struct ensemble_member {
 	/* in */
 	bool known;		/* what follows is */
 	bool eligible;		/* may take part */
+	bool joining;		/* is about to: its rate counts while the group's is not settled */
 	double offset_ns, sigma_ns;
 	double bound_ns;	/* of what sigma cannot know: asymmetry of the path */
 	double rate_ppb, rate_sigma_ppb;

@@ -44,6 +44,7 @@ void group_fill(struct node *node)
 	e->member[0] = (struct ensemble_member){
 		.known = true,
 		.eligible = m->self.state == BERK_PEER_MEMBER && !node->conf.reference,
+		.joining = m->self.state == BERK_PEER_CANDIDATE && !node->conf.reference,
 		.rate_seen = &m->self.rate_seen,
 	};
 	for (size_t i = 0; i < m->n; i++) {
@@ -58,6 +59,8 @@ void group_fill(struct node *node)
 		e->member[i + 1] = (struct ensemble_member){
 			.known = true,
 			.eligible = peer->standing.state == BERK_PEER_MEMBER,
+			.joining = peer->standing.state == BERK_PEER_CANDIDATE &&
+				   peer->standing.why == BERK_WHY_JOINING,
 			.offset_ns = offset_at_own(m, peer),
 			.sigma_ns = t->sigma_ns,
 			.bound_ns = t->bound_ns,

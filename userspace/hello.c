@@ -6,6 +6,7 @@
 #include "node_priv.h"
 
 #define YOUNG		4	/* intervals */
+#define ANSWERS		8
 #define ASK_AGAIN	250000000LL	/* ns */
 
 static const union node_addr everybody;
@@ -224,6 +225,19 @@ static void same_id(struct node *node, struct node_now now, const union node_add
 	}
 }
 
+/* Who asks everybody needs a few answers, not everybody's. A master that asks means us. */
+static bool worth_answering(struct node *node, const struct msg_hello *h)
+{
+	struct elect *e = &node->elect;
+	uint32_t members = node->follow.last.members;
+
+	if (h->master || e->stance == LEADING)
+		return true;
+	if (e->stance != FOLLOWING)
+		return e->answers++ < ANSWERS;
+	return members <= ANSWERS || elect_random(node) % members < ANSWERS;
+}
+
 void hello_heard(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_hello *h)
 {
@@ -259,6 +273,6 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 		   !memcmp(from, &node->follow.master_addr, sizeof(*from))) {
 		elect_resigned(node, now, from_id, 0, &everybody);	/* restarted */
 	}
-	if (h->kind == MSG_ASK)
+	if (h->kind == MSG_ASK && worth_answering(node, h))
 		hello_send(node, from, MSG_ANNOUNCE, 0);
 }

@@ -133,6 +133,7 @@ struct elect {
 	uint64_t master_id;
 	union node_addr master_addr;
 	int64_t heard_raw;
+	unsigned int answers;	/* given since we asked ourselves */
 	bool mute_logged;
 
 	/* Another master, or one that somebody follows; 0 = none */

@@ -264,7 +264,9 @@ char *campaign_text(uint64_t seed)
 			t += 0.2 + rng_exponential(&c.rng, 8);
 		}
 	}
-	fprintf(c.out, "expect breaches <= 0 always\nexpect masters <= 1 always\n");
+	fprintf(c.out, "expect two_masters <= 0 always\nexpect corrected_by_two <= 0 always\n"
+		"expect masters <= 2 always\nexpect rate_excess <= 0.1ppm always\n"
+		"expect coverage >= 99.8%%\n");
 	fclose(c.out);
 	return text;
 }

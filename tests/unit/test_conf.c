@@ -94,7 +94,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.module.ifindex, 0);
 	assert_int_equal(conf.module.set, 31);
 	assert_int_equal(conf.interval_ns, 1000000000);
-	assert_float_equal(conf.burst, 5.5, 1e-9);
+	assert_float_equal(conf.burst, 5.3, 1e-9);
 	assert_int_equal(conf.step_threshold_ns, 1000000);
 	assert_true(conf.max_rate_ppb == 500000);
 	assert_string_equal(conf.drift_file, "/var/lib/berk/drift");
@@ -220,7 +220,7 @@ static void test_budget(void **state)
 		const char *text;
 		double burst;	/* on average */
 	} good[] = {
-		{ "", 5.5 }, { "interval = 2s", 11 }, { "interval = 0.5s", 2.75 },
+		{ "", 5.3 }, { "interval = 2s", 10.6 }, { "interval = 0.5s", 2.65 },
 		{ "interval = 62.5ms", 1 }, { "interval = 64s", 64 },
 		{ "probes = 0.1", 1 }, { "probes = 0.1\ninterval = 64s", 6.4 },
 		{ "probes = 64", 64 }, { "interval = 250ms\nprobes = 9.9", 2.475 },
