@@ -13,7 +13,7 @@
 
 #include "node_priv.h"
 
-#define SPACING_MAX	10000000LL	/* ns between probes of one peer */
+#define SPACING_MAX	5000000LL	/* ns between probes of one peer */
 #define REPLY_MAX	(SECOND / 2)	/* ns to wait for answers... */
 #define REPLY_MIN	(SECOND / 20)	/* ...when all are known to be near */
 #define REPLY_DELAYS	4	/* times the longest round trip */

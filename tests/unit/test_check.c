@@ -212,7 +212,9 @@ static void test_who_is_not_synchronised_has_nothing_to_defend(void **state)
 
 static void test_witnesses_may_say_anything(void **state)
 {
-	static const int64_t absurd[] = { INT64_MIN, INT64_MAX, -1, 0, INT64_MAX / 2, INT64_MIN / 2 };
+	static const int64_t absurd[] = {
+		INT64_MIN, INT64_MAX, -1, 0, INT64_MAX / 2, INT64_MIN / 2,
+	};
 
 	(void)state;
 	settle(2, 30);
@@ -226,7 +228,7 @@ static void test_witnesses_may_say_anything(void **state)
 		s.t2.raw_ns = absurd[k % 6];
 		s.t3.raw_ns = absurd[k / 6 % 6];
 		s.t2.real_ns = s.t3.real_ns = absurd[k / 36 % 6];
-		node_sample(me.node, (struct node_now){ EPOCH + me.raw + S / 4, me.raw + S / 4 }, &s);
+		node_sample(me.node, now_at(me.raw + S / 4), &s);
 	}
 	pass(S / 2);
 	assert_true(isfinite(me.node->check.own_ns));

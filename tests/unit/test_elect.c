@@ -132,6 +132,29 @@ static void test_corrections_put_it_off(void **state)
 	end();
 }
 
+/* A master that has nothing to correct just now says so; but not for ever. */
+static void test_beacons_put_it_off_for_a_while(void **state)
+{
+	const struct msg_hello beacon = { .kind = MSG_ANNOUNCE, .master = true, .master_id = 1,
+					  .term = 3, .size = 3, .synced = true };
+
+	(void)state;
+	follow(&plain, 30, 1);
+	for (int i = 0; i < HOLDS; i++) {
+		pass(i ? S : S - MS);
+		assert_null(said(MSG_CLAIM));
+		hear(1, beacon);
+		assert_true(elect_master_alive(me.node, now()));
+		hear(2, beacon);	/* of another it says nothing */
+	}
+	for (int i = 0; i < 2; i++) {
+		pass(S);
+		hear(1, beacon);
+	}
+	assert_int_not_equal(me.node->elect.stance, FOLLOWING);
+	end();
+}
+
 /* As soon as all who are known have voted nothing is to be waited for. */
 static void test_all_votes_are_enough(void **state)
 {
@@ -438,7 +461,8 @@ static void test_no_term_shuts_anybody_out(void **state)
 			c = agreeing(claimed);
 			c.want_ack = true;
 			if (told_by(1, c) != MSG_APPLIED)
-				fail_msg("term %u after %u, newcomer %d", claimed, group[i], newcomer);
+				fail_msg("term %u after %u, newcomer %d", claimed, group[i],
+					 newcomer);
 			end();
 		}
 	}
@@ -765,6 +789,7 @@ int main(void)
 		cmocka_unit_test(test_who_may_not_never_stands),
 		cmocka_unit_test(test_the_next_ones_stand_in_turn),
 		cmocka_unit_test(test_corrections_put_it_off),
+		cmocka_unit_test(test_beacons_put_it_off_for_a_while),
 		cmocka_unit_test(test_all_votes_are_enough),
 		cmocka_unit_test(test_votes_for_another_claim_count_nothing),
 		cmocka_unit_test(test_a_vote_counts_once),

@@ -350,7 +350,8 @@ static void test_many(void **state)
 	e.n = 5001;
 	for (size_t i = 0; i < e.n; i++)
 		e.member[i] = (struct ensemble_member){
-			.known = true, .eligible = true, .offset_ns = i % 3 ? (double)i : 1e12 * (double)i,
+			.known = true, .eligible = true,
+			.offset_ns = i % 3 ? (double)i : 1e12 * (double)i,
 			.sigma_ns = 2000,
 		};
 	assert_true(ensemble_agree(&e, 1000, NAN));

@@ -124,12 +124,14 @@ static void test_blend(void **state)
 		c.may_step = of[i].may_step;
 		c.anew = of[i].anew;
 		assert_int_equal(tell_at(raw, 1, c), MSG_APPLIED);
-		taken = (double)(EPOCH + raw - servo_line(&me.node->servo, raw)) / (double)c.offset_ns;
+		taken = (double)(EPOCH + raw - servo_line(&me.node->servo, raw)) /
+			(double)c.offset_ns;
 		if (fabs(taken - of[i].taken) > of[i].tolerance ||
 		    me.node->follow.withdrawn != of[i].withdrawn)
 			fail_msg("%s: %.3f taken, withdrawn %d", of[i].what, taken,
 				 me.node->follow.withdrawn);
-		assert_int_equal(me.node->follow.state == BERK_STATE_UNSYNCHRONISED, of[i].withdrawn);
+		assert_int_equal(me.node->follow.state == BERK_STATE_UNSYNCHRONISED,
+				 of[i].withdrawn);
 		assert_int_equal(me.clock.synchronised, !of[i].withdrawn);
 		assert_true(me.node->follow.sigma_ns >= 0 && isfinite(me.node->follow.sigma_ns));
 		assert_true(me.node->follow.sigma_ns <= fmax(1e3 * 1.1, (double)of[i].sigma) ||

@@ -60,9 +60,10 @@ static struct msg_hello any_hello(void)
 static struct msg_ack any_ack(void)
 {
 	return (struct msg_ack){
-		.term = (uint32_t)odd(me.node->term), .round = (uint32_t)odd(me.node->measure.round),
-		.status = chance() % (MSG_REFUSED + 1), .current_term = (uint32_t)odd(me.node->term),
-		.current_round = (uint32_t)odd(7),
+		.term = (uint32_t)odd(me.node->term),
+		.round = (uint32_t)odd(me.node->measure.round),
+		.status = chance() % (MSG_REFUSED + 1),
+		.current_term = (uint32_t)odd(me.node->term), .current_round = (uint32_t)odd(7),
 	};
 }
 

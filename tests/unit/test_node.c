@@ -458,8 +458,8 @@ static void test_new_master_without_warning(void **state)
 		for (double t = 60; t < 75; t += 0.05) {
 			run(t);
 			if (fabs(ahead(3, 2)) > 3e3 || fabs(ahead(4, 2)) > 3e3)
-				fail_msg("seed %d, %.2f s: %.0f, %.0f ns", (int)seed, t, ahead(3, 2),
-					 ahead(4, 2));
+				fail_msg("seed %d, %.2f s: %.0f, %.0f ns", (int)seed, t,
+					 ahead(3, 2), ahead(4, 2));
 		}
 		world_free(&w);
 	}

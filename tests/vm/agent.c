@@ -6,7 +6,8 @@
  * (page.h): answers pings, publishes the clock, runs commands.
  *
  * Called as "agent settime SECONDS" or "agent step SECONDS" it sets or steps
- * CLOCK_REALTIME, as somebody else's hand would.
+ * CLOCK_REALTIME, as somebody else's hand would; as "agent synced" it tells the kernel
+ * that this clock is right, as the program would that keeps it so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +71,19 @@ static int set_clock(const char *verb, const char *arg)
 	ts.tv_nsec = ns % NS;
 	if (clock_settime(CLOCK_REALTIME, &ts))
 		die("clock_settime");
+	return 0;
+}
+
+static int mark_synced(void)
+{
+	struct timex tx = {
+		.modes = ADJ_STATUS | ADJ_MAXERROR | ADJ_ESTERROR,
+		.maxerror = 10,
+		.esterror = 1,
+	};
+
+	if (adjtimex(&tx) < 0)
+		die("adjtimex");
 	return 0;
 }
 
@@ -283,8 +298,10 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && (!strcmp(argv[1], "step") || !strcmp(argv[1], "settime")))
 		return set_clock(argv[1], argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "synced"))
+		return mark_synced();
 	if (getpid() != 1) {
-		fprintf(stderr, "usage: agent step|settime SECONDS\n");
+		fprintf(stderr, "usage: agent step|settime SECONDS, agent synced\n");
 		return 2;
 	}
 	mount("dev", "/dev", "devtmpfs", 0, NULL);

@@ -312,7 +312,8 @@ def main():
     if way:
         f = s["failover"]
         say(f"demo: {f['what']} after {f['at_s']} s: first round of {f['leader']} "
-            f"{f['first_round_after_s']} s later, peak of the spread {human(f['spread_us_peak'])}; " +
+            f"{f['first_round_after_s']} s later, peak of the spread "
+            f"{human(f['spread_us_peak'])}; " +
             (f"back and one of them after {f['joined_s'] - f['back_s']:.1f} s" if f["joined_s"] else
              "it did not come back to the others"))
     return 0 if s["pass"] else 1
