@@ -93,9 +93,10 @@ class Guest:
     def power_on(self):
         """up() tells when it is there."""
         # Without PM timer and HPET nothing recalibrates the counter: what
-        # tsc_early_khz says is the rate of this machine's crystal.
+        # tsc_early_khz says is the rate of this machine's crystal. A busy host stops
+        # a machine for longer than the watchdog's usual patience.
         append = (f"console=ttyS0 loglevel=5 mitigations=off panic=-1 panic_on_warn=1 oops=panic "
-                  f"pmtmr=0 tsc=nowatchdog "
+                  f"watchdog_thresh=60 pmtmr=0 tsc=nowatchdog "
                   f"tsc_early_khz={round(self.lab.khz * (1 - self.ppm * 1e-6))}")
         self.qmp, theirs = socket.socketpair()
         self.qemu = start(
