@@ -71,9 +71,12 @@ static void ask(struct node *node, struct node_now now)
 /* Of the exchanges since then, the one with the shortest delay. */
 void check_sample(const struct node *node, struct peer *peer, const struct berk_sample *s)
 {
-	double delay = (double)((s->t4.raw_ns - s->t1.raw_ns) - (s->t3.raw_ns - s->t2.raw_ns));
-	double half = peer->track.ready ? fmin(delay, delay - peer->track.delay_ns) / 2 : delay / 2;
+	double delay, half;
 
+	if (!track_sane(s))
+		return;
+	delay = (double)((s->t4.raw_ns - s->t1.raw_ns) - (s->t3.raw_ns - s->t2.raw_ns));
+	half = peer->track.ready ? fmin(delay, delay - peer->track.delay_ns) / 2 : delay / 2;
 	if (s->t1.raw_ns < node->check.asked_raw || delay < 0 || half > peer->place_half ||
 	    s->flags & (BERK_SAMPLE_LOCAL_STEP | BERK_SAMPLE_PEER_STEP))
 		return;
@@ -142,6 +145,7 @@ static void judge(struct node *node, struct node_now now)
 	}
 	k->anchored = false;
 	follow_accept(node, now, &k->held_from, k->held_id, &k->held);
+	follow_ack(node, now, &k->held_from, &k->held, MSG_APPLIED);
 }
 
 void check_witnessed(struct node *node, struct node_now now)

@@ -21,6 +21,7 @@
 #define SEEK_MANY	8	/* hellos at that pace */
 #define VOTE		50000000LL	/* ns until a claim is repeated */
 #define TRIES		3
+#define SURE		2	/* tries, when all have voted */
 #define BEACON		4	/* intervals: whoever seeks asks by itself */
 #define HANDOVER	10000000LL	/* ns: until all have heard that the master resigns */
 #define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
@@ -208,7 +209,8 @@ static void on_claiming(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;
 
-	if (e->tries >= TRIES) {
+	/* a master that lives after all has had the time to object */
+	if (e->tries >= TRIES || (e->tries >= SURE && all_voted(node))) {
 		count(node, now);
 		return;
 	}
@@ -231,7 +233,7 @@ void elect_voted(struct node *node, struct node_now now, const union node_addr *
 			return;
 		peer->vote = e->claimed;
 		hello_introduce(peer, h);
-		if (all_voted(node))
+		if (all_voted(node) && (e->resigned || now.raw_ns < e->distrusted_until))
 			count(node, now);
 		return;
 	}

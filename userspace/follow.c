@@ -415,10 +415,25 @@ void follow_accept(struct node *node, struct node_now now, const union node_addr
 	check_applied(node, now, c);
 }
 
+void follow_ack(struct node *node, struct node_now now, const union node_addr *to,
+		const struct msg_correct *c, enum msg_status status)
+{
+	node->do_ack = c->want_ack || status != MSG_APPLIED;
+	node->ack_to = *to;
+	node->ack = (struct msg_ack){
+		.term = c->term,
+		.round = c->round,
+		.status = status,
+		.current_term = node->term,
+		.current_round = node->follow.round,
+		.pending_ns = llrint(servo_pending(&node->servo, now.raw_ns)),
+		.freq_ppb = servo_base_ppb(&node->servo),
+	};
+}
+
 void follow_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_correct *c)
 {
-	struct follow *f = &node->follow;
 	enum msg_status status;
 
 	if (from_id == node->conf.node_id || node->elect.twice)
@@ -431,17 +446,7 @@ void follow_ctrl(struct node *node, struct node_now now, const union node_addr *
 	}
 	if (c->want_ack && node->conf.reference)	/* it may not have heard last time */
 		hello_send(node, from, MSG_ANNOUNCE, 0);
-	node->do_ack = c->want_ack || status != MSG_APPLIED;
-	node->ack_to = *from;
-	node->ack = (struct msg_ack){
-		.term = c->term,
-		.round = c->round,
-		.status = status,
-		.current_term = node->term,
-		.current_round = f->round,
-		.pending_ns = llrint(pending(node, now)),
-		.freq_ppb = servo_base_ppb(&node->servo),
-	};
+	follow_ack(node, now, from, c, status);
 }
 
 void follow_timer(struct node *node, struct node_now now)

@@ -377,6 +377,9 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 /* From a master that is followed from now on, if it was not before. */
 void follow_accept(struct node *node, struct node_now now, const union node_addr *from,
 		   uint64_t from_id, const struct msg_correct *c);
+/* Unless it is applied and nobody wants to know. */
+void follow_ack(struct node *node, struct node_now now, const union node_addr *to,
+		const struct msg_correct *c, enum msg_status status);
 /* A correction from somewhere; answers it. */
 void follow_ctrl(struct node *node, struct node_now now, const union node_addr *from,
 		 uint64_t from_id, const struct msg_correct *c);

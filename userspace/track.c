@@ -44,7 +44,7 @@ static bool round_trip_sane(const struct berk_sample *s)
 	return total - there >= -(STAMP_SLACK + llabs(there) / CRYSTAL_PART);
 }
 
-static bool sample_sane(const struct berk_sample *s)
+bool track_sane(const struct berk_sample *s)
 {
 	for (int i = 0; i < 4; i++)
 		if (s->src[i] < BERK_STAMP_DRIVER || s->src[i] > BERK_STAMP_SOFT)
@@ -155,7 +155,7 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 	double u, v;
 	int jumped;
 
-	if (!sample_sane(s))
+	if (!track_sane(s))
 		return TRACK_DROPPED;
 	if (t->started && t->node_id != s->node_id)
 		return start_over(t, s, 0);

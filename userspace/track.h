@@ -72,6 +72,9 @@ enum track_verdict {
 
 void track_init(struct track *t);
 
+/* Stamps that can be computed with, and a round trip that can be. */
+bool track_sane(const struct berk_sample *s);
+
 /* Any order, duplicates and nonsense allowed. */
 enum track_verdict track_sample(struct track *t, const struct berk_sample *s);
 

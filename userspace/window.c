@@ -233,6 +233,8 @@ static double spread_of_few(const struct side *s, double delay)
 {
 	double n2 = (double)s->n * s->n;
 
+	if (s->n == 1)
+		return fmax(delay / 2, SPREAD_MIN);	/* nothing is known of how they differ */
 	return fmax(spread_of(s) * (1 + FEW / n2), delay / n2);
 }
 
