@@ -155,20 +155,53 @@ static void test_beacons_put_it_off_for_a_while(void **state)
 	end();
 }
 
-/* As soon as all who are known have voted nothing is to be waited for. */
-static void test_all_votes_are_enough(void **state)
+/* All that this node knows have voted for it, but for the master that is gone. */
+static void all_vote(void)
 {
-	(void)state;
-	follow(&plain, 5, 1);
-	know(1);		/* the master that is gone */
+	know(1);
 	know(2);
 	know(3);
 	stand();
 	vote_of(2, MSG_GRANT, 3, me.node->elect.claimed);
 	assert_int_equal(me.node->elect.stance, CLAIMING);
 	vote_of(3, MSG_GRANT, 3, me.node->elect.claimed);
+}
+
+static void test_all_votes_are_enough(void **state)
+{
+	(void)state;
+	follow(&plain, 5, 1);
+	all_vote();
+	/* a master that lives has the time to object */
+	assert_int_equal(me.node->elect.stance, CLAIMING);
+	pass(SURE * VOTE);
 	assert_int_equal(me.node->elect.stance, LEADING);
+	assert_int_equal(count_said(MSG_CLAIM), (SURE - 1) * 4);	/* to each, and to all */
 	end();
+
+	follow(&plain, 5, 1);
+	all_vote();
+	hear(1, (struct msg_hello){ .kind = MSG_DENY, .master = true, .master_id = 1, .term = 3,
+				    .claimed = me.node->elect.claimed });
+	pass(TRIES * VOTE);
+	assert_int_not_equal(me.node->elect.stance, LEADING);
+	end();
+}
+
+/* After a master that resigned, or lied, nothing is to be waited for. */
+static void test_nobody_waits_for_who_resigned_or_lied(void **state)
+{
+	(void)state;
+	for (int lied = 0; lied < 2; lied++) {
+		follow(&plain, 5, 1);
+		if (lied)
+			elect_distrust(me.node, now(), 1);
+		else
+			hear(1, (struct msg_hello){ .kind = MSG_RESIGN, .successor_id = ME });
+		all_vote();
+		assert_int_equal(me.node->elect.stance, LEADING);
+		end();
+	}
 }
 
 static void test_votes_for_another_claim_count_nothing(void **state)
@@ -791,6 +824,7 @@ int main(void)
 		cmocka_unit_test(test_corrections_put_it_off),
 		cmocka_unit_test(test_beacons_put_it_off_for_a_while),
 		cmocka_unit_test(test_all_votes_are_enough),
+		cmocka_unit_test(test_nobody_waits_for_who_resigned_or_lied),
 		cmocka_unit_test(test_votes_for_another_claim_count_nothing),
 		cmocka_unit_test(test_a_vote_counts_once),
 		cmocka_unit_test(test_whoever_is_denied_waits),
