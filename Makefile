@@ -36,7 +36,7 @@ PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 CORE := track path window wander ensemble servo msg msg_hello msg_report node peer hello elect measure \
 	master members group reference follow check
 RIM := nl nl_request nl_msg addr clock conf conf_key conf_value out out_name log
-DAEMON := berkd lock drive near drift
+DAEMON := berkd lock drive near origin drift
 CTL := ctl ctl_show ctl_peers ctl_live ctl_now ctl_watch ctl_conf
 CORE_OBJ := $(CORE:%=$(B)/userspace/%.o)
 RIM_OBJ := $(RIM:%=$(B)/userspace/%.o)

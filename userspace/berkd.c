@@ -88,6 +88,7 @@ static struct node_conf node_conf_of(const struct berkd *d, const struct conf *c
 		.quorum = conf->quorum,
 		.merge = conf->merge,
 		.mode = conf->mode,
+		.cluster = conf->module.cluster,
 		.reference = conf->reference,
 		.reference_limit_ppb = conf->reference_limit_ppb,
 		.interval_ns = conf->interval_ns,

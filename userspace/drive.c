@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "addr.h"
+#include "origin.h"
 #include "out.h"
 
 #define NSEC_PER_SEC 1000000000LL
@@ -133,6 +134,9 @@ static void act_publish(struct drive *d, const struct node_publish *publish)
 		sd_notifyf(0, "STATUS=%s, %s", out_role_name(publish->role),
 			   out_state_name(publish->state));
 	d->shown = shown;
+	if (!d->reference && (publish->origin != d->published.origin || !d->told))
+		origin_tell(publish->origin);
+	d->told = true;
 	d->published = *publish;
 }
 
@@ -235,8 +239,18 @@ int drive_events(struct drive *d)
 	return bnl_events(d->nl, on_event, d);
 }
 
+/* Not every time: it is a matter of files. */
+static void tell_reference(struct drive *d)
+{
+	if (!d->reference || d->now.raw_ns - d->asked_raw < NSEC_PER_SEC)
+		return;
+	d->asked_raw = d->now.raw_ns;
+	node_reference(d->node, d->now, clock_is_synchronised(), origin_ask());
+}
+
 void drive_timer(struct drive *d)
 {
+	tell_reference(d);
 	node_timer(d->node, d->now);
 	drive_act(d);
 }

@@ -32,6 +32,8 @@ struct drive {
 	struct bnl *nl;
 	struct clock clock;
 	bool reference;		/* this clock is never touched */
+	int64_t asked_raw;	/* when that clock was last asked for */
+	bool told;		/* others where the time comes from */
 	struct near near;
 	bool alone;		/* nobody near could be sent to, the last time */
 	struct node *node;

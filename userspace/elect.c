@@ -48,11 +48,17 @@ static int64_t chance(struct node *node, int64_t ns)
 	return (int64_t)(elect_random(node) % (uint64_t)ns);
 }
 
+/* Such a node has no master. */
+static bool without(enum stance stance)
+{
+	return stance == SEEKING || stance == CLAIMING;
+}
+
 static void enter(struct node *node, struct node_now now, enum stance stance, int64_t due)
 {
 	struct elect *e = &node->elect;
 
-	if (e->stance != stance)
+	if (e->stance != stance && !(without(e->stance) && without(stance)))
 		e->since = now.raw_ns;
 	e->stance = stance;
 	e->due = due;
@@ -552,7 +558,7 @@ static void on_change(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;
 
-	e->changed = false;
+	e->changed = e->stance == LEADING && !node->conf.eligible;
 	if (e->stance == FOLLOWING) {
 		hello_send(node, &node->follow.master_addr, MSG_ANNOUNCE, 0);
 	} else if (e->stance == LEADING && !node->conf.eligible && successor(node)) {

@@ -372,7 +372,8 @@ static enum msg_status judge(struct node *node, struct node_now now, const union
 		return MSG_REFUSED;
 	if (term_newer(node->term, c->term))
 		return MSG_STALE;
-	alive = elect_master_alive(node, now);
+	alive = (node->elect.stance == FOLLOWING || node->elect.stance == LEADING) &&
+		elect_master_alive(node, now);
 	if (alive && from_id != f->master_id &&
 	    (term_absurd(c->term, node->term) || from_id != node->elect.master_id)) {
 		hello_send(node, from, MSG_ASK, 0);	/* whose group is larger? */

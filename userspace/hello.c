@@ -66,6 +66,8 @@ void hello_fill(const struct node *node, enum msg_hello_kind kind, uint32_t clai
 		h->size = f->last.members;
 		h->master_addr = f->master_addr;
 	}
+	if (kind == MSG_DENY && !h->master_id)
+		h->master_id = e->master_id;	/* because of that one */
 	if (kind == MSG_DENY && term_newer(e->promised, h->term))
 		h->term = e->promised;
 	if (kind == MSG_RESIGN) {

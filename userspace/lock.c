@@ -13,8 +13,6 @@
 
 #include "log.h"
 
-#define RUN_DIR "/run/berk"
-#define CLOCK_PATH RUN_DIR "/berkd.pid"
 #define PATH_LEN 64
 
 static bool refused(const char *path)
@@ -53,9 +51,9 @@ bool lock_take(bool clock)
 	char path[PATH_LEN];
 
 	mkdir("/run", 0755);
-	if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST)
-		return refused(RUN_DIR);
-	snprintf(path, sizeof(path), RUN_DIR "/berkd-net-%ju.pid", namespace_id());
+	if (mkdir(LOCK_DIR, 0755) < 0 && errno != EEXIST)
+		return refused(LOCK_DIR);
+	snprintf(path, sizeof(path), LOCK_DIR "/berkd-net-%ju.pid", namespace_id());
 	return take(path, "is running in this network namespace") &&
-	       (!clock || take(CLOCK_PATH, "corrects this machine's clock"));
+	       (!clock || take(LOCK_CLOCK, "corrects this machine's clock"));
 }

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 
+#define LOCK_DIR	"/run/berk"
+#define LOCK_CLOCK	LOCK_DIR "/berkd.pid"
+
 /*
  * Takes the lock of this network namespace and, if clock, that of the clock. They
  * are held until the process ends; the files have its pid. False: another berkd

@@ -16,7 +16,7 @@
 #define FAST_MIN	62500000LL	/* ns between quick rounds */
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
-#define USELESS		12	/* intervals */
+#define USELESS		24	/* intervals */
 #define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
@@ -182,7 +182,6 @@ static void correct_peer(struct node *node, size_t i)
 	peer->correct = c;
 	peer->given = node->term;
 	peer->send = true;
-	m->served_raw = m->own.raw_ns;
 	peer->unacked++;
 	m->scan = 0;
 }
@@ -262,14 +261,16 @@ static bool quorate(struct node *node, struct node_now now, size_t present)
 }
 
 /* Others are there, but something is wrong with this node, or with all. */
-static bool useless(const struct node *node, struct node_now now)
+static bool useless(struct node *node, struct node_now now)
 {
-	const struct master *m = &node->master;
+	struct master *m = &node->master;
 	size_t others = 0;
 
 	for (size_t i = 0; i < m->n; i++)
 		others += m->peer[i]->missed < MISSED && m->peer[i]->flags & BERK_F_DRIVEN;
-	return others && m->have_group &&
+	if (!others || m->outnumbered)	/* then there is nothing to be done */
+		m->served_raw = now.raw_ns;
+	return m->have_group &&
 	       now.raw_ns - m->served_raw > USELESS * follow_interval(node);
 }
 
@@ -296,7 +297,7 @@ void master_finish(struct node *node, struct node_now now)
 		node_say(node, now.raw_ns, LOG_ERR, "nobody could be corrected for %d intervals:"
 			 " somebody else shall lead", USELESS);
 		elect_resign(node);
-		elect_yield(node, now, 0, &(union node_addr){ 0 });
+		elect_yield(node, now, node->elect.master_id, &node->elect.master_addr);
 		return;
 	}
 	/* where there is a group already, none is founded beside it */
@@ -353,6 +354,7 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 	switch (ack->status) {
 	case MSG_APPLIED:
 	case MSG_DUPLICATE:
+		node->master.served_raw = now.raw_ns;
 		peer->acked = true;
 		peer->unacked = 0;
 		peer->may_step = false;

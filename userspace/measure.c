@@ -13,7 +13,9 @@
 
 #include "node_priv.h"
 
-#define SPACING_MAX	5000000LL	/* ns between probes of one peer */
+#define SPACING_MAX	20000000LL	/* ns between probes of one peer... */
+#define SPACING_MIN	5000000LL	/* ...which should not overtake each other */
+#define SPREADS		4	/* of delays, that they are apart for that */
 #define REPLY_MAX	(SECOND / 2)	/* ns to wait for answers... */
 #define REPLY_MIN	(SECOND / 20)	/* ...when all are known to be near */
 #define REPLY_DELAYS	4	/* times the longest round trip */
@@ -118,6 +120,25 @@ static unsigned int share(struct node *node)
 	return burst;
 }
 
+/* What is measured closely together is newer when it is used. */
+static int64_t spacing_wanted(const struct node *node)
+{
+	const struct master *m = &node->master;
+	double widest = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+
+		if (!peer->probed || peer->missed >= MISSED)
+			continue;
+		if (!peer->track.ready)
+			return SPACING_MAX;
+		widest = fmax(widest, fmax(peer->track.window.spread_u,
+					   peer->track.window.spread_v));
+	}
+	return llrint(fmin(fmax(SPREADS * widest, SPACING_MIN), SPACING_MAX));
+}
+
 static void start_round(struct node *node, struct node_now now, int64_t length)
 {
 	struct measure *me = &node->measure;
@@ -125,7 +146,8 @@ static void start_round(struct node *node, struct node_now now, int64_t length)
 	unsigned int burst = full ? share(node) : me->urgent ? URGENT : 1;
 	int64_t spacing = length / (4 * (int64_t)burst), deadline;
 
-	spacing = spacing < SPACING_MAX ? spacing : SPACING_MAX;
+	if (spacing > spacing_wanted(node))
+		spacing = spacing_wanted(node);
 	deadline = spacing * burst + reply_time(node);
 	if (deadline > length * 3 / 4)
 		deadline = length * 3 / 4;
@@ -348,6 +370,7 @@ void measure_reported(struct node *node, struct node_now now, const union node_a
 	}
 	if (memcmp(&peer->addr, from, sizeof(*from)))	/* what comes from there may go back there */
 		peer_move(node, peer, from);
+	peer = peer_by_id(node, from_id);	/* which may have been another */
 	for (unsigned int i = 0; i < report->n; i++) {
 		struct berk_sample s = mirrored(&report->sample[i]);
 

@@ -223,6 +223,8 @@ size_t members_take_stock(struct node *node, struct node_now now)
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 
+		if (peer->dropped && peer->standing.why == BERK_WHY_NOISE)
+			track_init(&peer->track);	/* what it said until now was nonsense, too */
 		track_update(&peer->track, now.raw_ns);
 		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
 				 m->have_own && (peer->reports ||

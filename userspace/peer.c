@@ -187,7 +187,19 @@ void peer_move(struct node *node, struct peer *peer, const union node_addr *addr
 {
 	struct master *m = &node->master;
 
-	if (peer->fixed || peer_by_addr(node, addr) || node->n_forgotten == FORGOTTEN)
+	struct peer *there = peer_by_addr(node, addr);
+
+	if (there && there->fixed && !there->node_id && !peer->fixed) {
+		there->node_id = peer->node_id;	/* it is that one that was configured */
+		there->instance = peer->instance;
+		there->reports = peer->reports;
+		there->eligible = peer->eligible;
+		there->priority = peer->priority;
+		peer->node_id = 0;
+		peer->heard_raw = INT64_MIN / 2;
+		return;
+	}
+	if (peer->fixed || there || node->n_forgotten == FORGOTTEN)
 		return;
 	node->forgotten[node->n_forgotten++] = peer->addr;
 	unindex(m, peer);

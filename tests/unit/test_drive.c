@@ -33,6 +33,10 @@
 #define clock_set fake_clock_set
 #define clock_read fake_clock_read
 #define clock_gettime fake_clock_gettime
+#define clock_is_synchronised fake_synchronised
+#define origin_ask fake_origin_ask
+#define origin_tell fake_origin_tell
+#define node_reference fake_reference
 int fake_clock_gettime(clockid_t id, struct timespec *ts);
 #include "drive.c"
 
@@ -94,6 +98,27 @@ void fake_ctrl(struct node *node, struct node_now now, const union node_addr *fr
 	(void)now;
 	(void)from;
 	hear("ctrl %d %u %.*s;", (int)from_id, term, (int)len, (const char *)payload);
+}
+
+bool fake_synchronised(void)
+{
+	return true;
+}
+
+uint64_t fake_origin_ask(void)
+{
+	return 7;
+}
+
+void fake_origin_tell(uint64_t origin)
+{
+	(void)origin;
+}
+
+void fake_reference(struct node *node, struct node_now now, bool right, uint64_t origin)
+{
+	(void)node;
+	hear("reference %d %d %d;", (int)(now.raw_ns / 1000000), right, (int)origin);
 }
 
 void fake_timer(struct node *node, struct node_now now)
