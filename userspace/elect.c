@@ -377,6 +377,15 @@ void elect_beacon(struct node *node, struct node_now now)
 		e->due = due;
 }
 
+void elect_elected(struct node *node, struct node_now now, const union node_addr *from,
+		   uint64_t master_id)
+{
+	if (node->conf.mode != NODE_MODE_REPORT)
+		return;
+	seek(node, now, 0);
+	elect_heard(node, now, from, master_id, true);
+}
+
 void elect_defer(struct node *node, struct node_now now)
 {
 	struct elect *e = &node->elect;

@@ -263,6 +263,8 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 	} else if (h->master && e->stance == FOLLOWING) {
 		if (from_id == node->follow.master_id)
 			elect_beacon(node, now);
+		else if (from_id == e->master_id && !elect_master_alive(node, now))
+			elect_elected(node, now, from, from_id);
 	} else if (h->master) {
 		elect_heard(node, now, from, from_id, true);
 	} else if (h->master_id && h->master_id != node->conf.node_id && h->kind != MSG_CLAIM) {

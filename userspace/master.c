@@ -16,6 +16,7 @@
 #define FAST_MIN	62500000LL	/* ns between quick rounds */
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
+#define VOTES_HOLD	4	/* intervals */
 #define USELESS		24	/* intervals */
 #define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
@@ -249,7 +250,9 @@ static void say_alone(struct node *node, struct node_now now, bool alone)
 static bool quorate(struct node *node, struct node_now now, size_t present)
 {
 	struct master *m = &node->master;
+	/* who has voted is there, even if its report is still on the way */
 	bool few = node->conf.quorum == NODE_QUORUM_MAJORITY &&
+		   now.raw_ns - node->elect.since > VOTES_HOLD * follow_interval(node) &&
 		   2 * (present + 1) <= elect_whole(node);
 
 	if (few && !m->outnumbered)

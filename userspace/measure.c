@@ -225,7 +225,9 @@ void measure_align(struct node *node, struct node_now now)
 	int64_t interval = follow_interval(node);
 	int64_t lead = SPACING_MAX * (int64_t)node->conf.burst + REPORT_LEAD;
 
-	if (!reporting(node) || me->turn < QUICK_REPORTS || me->urgent || me->in_round)
+	/* quick rounds come between reports, and do not put them off */
+	if (!reporting(node) || me->turn < QUICK_REPORTS || me->urgent || me->in_round ||
+	    node->follow.last.interval_ns < interval)
 		return;
 	if (lead > interval / 2)
 		lead = interval / 2;

@@ -346,6 +346,9 @@ void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
 		 uint64_t master_id, bool itself);
 /* Somebody stands who is to be preferred. */
+/* Whom we voted for leads: whoever reports does so to it from now on. */
+void elect_elected(struct node *node, struct node_now now, const union node_addr *from,
+		   uint64_t master_id);
 /* Our master has nothing to correct just now. */
 void elect_beacon(struct node *node, struct node_now now);
 void elect_defer(struct node *node, struct node_now now);
