@@ -72,6 +72,7 @@ static void ask(struct node *node, struct node_now now)
 void check_sample(const struct node *node, struct peer *peer, const struct berk_sample *s)
 {
 	double delay, half;
+	int64_t middle;
 
 	if (!track_sane(s))
 		return;
@@ -83,6 +84,10 @@ void check_sample(const struct node *node, struct peer *peer, const struct berk_
 	peer->place_half = fmax(half, 0);
 	peer->place_ns = ((double)(s->t2.real_ns - s->t1.real_ns) +
 			  (double)(s->t3.real_ns - s->t4.real_ns)) / 2;
+	middle = s->t1.raw_ns + (s->t4.raw_ns - s->t1.raw_ns) / 2;
+	peer->late_ns = ((double)(s->t2.raw_ns - s->t1.raw_ns) +
+			 (double)(s->t3.raw_ns - s->t4.raw_ns)) / 2 -
+			(double)(track_peer_raw(&peer->track, middle) - middle);
 }
 
 /* How many more are at the old line than at one that is shifted by that. */
@@ -269,6 +274,26 @@ static void follow_course(struct node *node, const struct crystals *x)
 	k->all_ppb += (all - k->all_ppb) * fmin(dt / COURSE, 1);
 }
 
+/*
+ * The tracks of the witnesses know nothing yet of a crystal that changed, ours maybe;
+ * an exchange of just now shows it. 1: they are late; 0: in time; -1: nobody can tell.
+ */
+static int tracks_are_late(const struct node *node, double may)
+{
+	const struct master *m = &node->master;
+	int n = 0, late = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+
+		if (!is_witness(node, peer) || !peer->track.ready || peer->place_half > may)
+			continue;
+		n++;
+		late += fabs(peer->late_ns) > may + peer->place_half;
+	}
+	return n ? 2 * late >= n : -1;
+}
+
 static bool off_course(const struct node *node, double may)
 {
 	const struct check *k = &node->check;
@@ -281,6 +306,8 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 	const struct servo *s = &node->servo;
 	struct check *k = &node->check;
 	struct crystals x;
+	double may;
+	int late;
 
 	look(node, s->line_raw, &x);
 	if (!k->anchored) {
@@ -305,11 +332,17 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 	k->ids = x.ids;
 	k->phase = x.phase;
 	k->rate_ppb = x.rate;
-	if (!x.n || !off_course(node, tolerance(node, now, c) / 2 +
-				WALKS * window_walk(x.wander, LEAK))) {
+	may = tolerance(node, now, c) / 2 + WALKS * window_walk(x.wander, LEAK);
+	if (!x.n || !off_course(node, may)) {
 		k->trips = 0;
-	} else if (++k->trips < TRIPS) {
-		ask(node, now);		/* the witnesses' tracks may be late */
+	} else if (!k->trips) {
+		k->trips++;
+		ask(node, now);
+	} else if ((late = tracks_are_late(node, may / 4)) > 0) {
+		k->trips = 0;
+		check_course(node);
+	} else if (late < 0 || ++k->trips < TRIPS) {
+		ask(node, now);
 	} else {
 		distrust(node, now, k->own_ns, false);
 	}

@@ -27,6 +27,7 @@
 #define SLACK		100000000LL	/* ns: by which a correction may be later than usual */
 #define LEAP		0xffff	/* terms; a mask */
 #define HOLDS		6	/* intervals without correction: no beacon helps any more */
+#define ALONE		12	/* intervals without a master: better a doubtful one */
 #define DISTRUST	120	/* intervals */
 #define SIZE_HOLDS	120	/* intervals: a group that has shrunk for so long is smaller */
 #define MUTE		5	/* intervals: a master that does not answer is worth a line */
@@ -489,6 +490,8 @@ static void decide(struct node *node, struct node_now now)
 			 "this group joins its");
 	e->foreign_logged = stay;
 	if (!stay) {
+		if (e->distrusted == e->rival_id)
+			e->distrusted_until = now.raw_ns;
 		elect_yield(node, now, e->rival_id, &e->rival_addr);
 	} else {
 		if (!term_newer(node->term, e->rival_term))
@@ -540,6 +543,8 @@ static void on_seeking(struct node *node, struct node_now now)
 	struct elect *e = &node->elect;
 	bool fresh = now.raw_ns - e->since < SEEK_MANY * SEEK_FAST;
 
+	if (now.raw_ns - e->since > ALONE * follow_interval(node))
+		e->distrusted_until = now.raw_ns;	/* nobody else minds that master */
 	if (now.raw_ns >= e->hello_next) {
 		hello_all(node, MSG_ASK);
 		e->answers = 0;

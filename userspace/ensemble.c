@@ -10,7 +10,7 @@
 #define RATE_SIGMA_MAX	20e3		/* ppb: a rate less certain than that is none */
 #define RATE_SIGMA_SETTLED	200.0	/* ppb: of all; from here on the rate moves slowly */
 #define RATE_TIME	30.0		/* s */
-#define RATE_JUMP	1000.0	/* ppb from one round to the next: no crystal does that */
+#define RATE_JUMP	200.0	/* ppb from one round to the next: no crystal does that */
 #define RATE_YOUNG	60.0	/* s: members are still turning up */
 #define RATE_PULL_TIME	900.0	/* s */
 #define RATE_PULL	0.1	/* ppb per s: 0.2 us in a minute */

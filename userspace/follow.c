@@ -406,6 +406,8 @@ void follow_accept(struct node *node, struct node_now now, const union node_addr
 {
 	if (node->elect.stance == LEADING)
 		elect_yield(node, now, from_id, from);
+	if (node->follow.state == BERK_STATE_HOLDOVER)	/* the way back is no departure */
+		check_course(node);
 	follow_apply(node, now, from_id, c);
 	node->follow.master_addr = *from;
 	elect_corrected(node, now, from, c);

@@ -99,7 +99,8 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	union node_addr addr = h->master ? *from : scoped(&h->master_addr, from);
 	struct elect *e = &node->elect;
 
-	if (elect_distrusts(node, now, h->master_id))
+	/* an accuser whom nobody follows was alone with that opinion */
+	if (elect_distrusts(node, now, h->master_id) && node->master.followers > 1)
 		return;
 	if (!h->master) {	/* it shall say so itself */
 		if (addr.sa.sa_family != AF_UNSPEC && now.raw_ns - e->asked_raw >= ASK_AGAIN) {

@@ -315,7 +315,7 @@ void measure_sample(struct node *node, struct node_now now, const struct berk_sa
 		if (me->n_reported < REPORTED)
 			me->reported[me->n_reported++] = *sample;
 	}
-	if (node->check.holding)
+	if (node->check.holding || node->check.trips)
 		check_sample(node, peer, sample);
 	take(node, now, peer, sample);
 }

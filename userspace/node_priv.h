@@ -70,6 +70,7 @@ struct peer {
 	bool witness;		/* to be measured, says the master */
 	bool probed;		/* in the round under way */
 	double place_ns, place_half;	/* of its clock, seen from ours, in doubt */
+	double late_ns;		/* of its crystal, against what the track says */
 
 	/* As seen from the master */
 	uint8_t rank;		/* in the order of standbys */
