@@ -19,7 +19,7 @@ def test(function):
 
 @test
 def same_id(lab):
-    """A node comes with the id of another: it stays out, and both say so; then it has its own."""
+    """A node comes with the id of another: it stays out, and both say so."""
     lead = group(lab)
     first, second = [g for g in lab.guest if g is not lead][:2]
     rest = but(lab, second)
@@ -32,9 +32,7 @@ def same_id(lab):
     want(second.berk()["state"] == "unsynchronised", f"{second.name}: {second.berk()['state']}")
     want("stays out" in second.log() and "stays out" not in first.log(),
          f"{first.name}: {first.log()[-300:]}, {second.name}: {second.log()[-300:]}")
-    second.stop_berkd()
-    second.sh(launch(second))
-    return f"others {worst:.0f} us; {complete(lab, lead)}"
+    return f"others {worst:.0f} us"
 
 
 @test
@@ -67,7 +65,7 @@ def two_clusters(lab):
     large, small = [0, 1, 2], [3, 4]
     other = CLUSTER[:-1] + "2"
     lab.watch = lambda: None	# two clusters may have the same terms
-    align(lab, (0, 0, 0, 0.004, 0.004))
+    align(lab, (0, 0, 0, 0.0025, 0.0025))
     for g in lab.guest:
         g.begin("insmod /berk.ko; " + launch(g, cluster=CLUSTER if g.index in large else other))
     for g in lab.guest:
