@@ -83,7 +83,7 @@ def master_cut_off(lab):
     old = group(lab)
     lab.network(f"set {old.index} both loss 1")
     lead, text = succession(lab, old)
-    want(old.berk()["role"] == "master", f"{old.name} is {old.berk()['role']} of itself")
+    old.wait("leads itself", PATIENCE, lambda: old.berk()["role"] == "master")
     lab.network(f"set {old.index} both")
     return f"{text}; {complete(lab, lead)}"
 
