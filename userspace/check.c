@@ -126,10 +126,10 @@ static void revert(struct node *node, struct node_now now, bool sudden)
 	k->real = real;
 }
 
-static void distrust(struct node *node, struct node_now now, double by, bool sudden)
+static void distrust(struct node *node, struct node_now now, uint64_t master_id, double by,
+		     bool sudden)
 {
 	struct check *k = &node->check;
-	uint64_t master_id = node->follow.master_id;
 
 	node_say(node, now.raw_ns, LOG_ERR, "master %016" PRIx64 " moves the group by %+.1f us, which"
 		 " other clocks do not confirm: not followed any more", master_id, by * 1e-3);
@@ -145,7 +145,7 @@ static void judge(struct node *node, struct node_now now)
 
 	k->holding = false;
 	if (objections(node, now, by, tolerance(node, now, &k->held)) > 0) {
-		distrust(node, now, by, true);
+		distrust(node, now, k->held_id, by, true);
 		return;
 	}
 	k->anchored = false;
@@ -185,6 +185,7 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 {
 	const struct follow *f = &node->follow;
 	struct check *k = &node->check;
+	bool judges;
 
 	if (f->master_id != from_id) {	/* what there was is of the one before */
 		check_restart(node);
@@ -195,7 +196,10 @@ bool check_correction(struct node *node, struct node_now now, const union node_a
 		k->holding = false;
 		return true;
 	}
-	if (!on_line(node, now) || f->master_id != from_id || !any_witness(node) ||
+	/* one that lied before is checked whatever else has happened since */
+	judges = node->elect.distrusted == from_id ? node->servo.have_line :
+		 on_line(node, now) && f->master_id == from_id;
+	if (!judges || !any_witness(node) ||
 	    (k->holding && now.raw_ns - k->asked_raw > PATIENCE)) {	/* nobody answered */
 		check_restart(node);
 		return true;
@@ -344,6 +348,6 @@ void check_applied(struct node *node, struct node_now now, const struct msg_corr
 	} else if (late < 0 || ++k->trips < TRIPS) {
 		ask(node, now);
 	} else {
-		distrust(node, now, k->own_ns, false);
+		distrust(node, now, node->follow.master_id, k->own_ns, false);
 	}
 }

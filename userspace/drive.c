@@ -97,10 +97,15 @@ static void send_near(struct drive *d, const struct node_send *send)
 static void act_send(struct drive *d, const struct node_send *send)
 {
 	char addr[ADDR_TEXT_MAX], what[ADDR_TEXT_MAX + 16];
+	int err;
 
 	if (send->addr.sa.sa_family == AF_UNSPEC) {
 		send_near(d, send);
-	} else if (bnl_send(d->nl, &send->addr, 0, send->payload, send->len) < 0) {
+		return;
+	}
+	err = bnl_send(d->nl, &send->addr, 0, send->payload, send->len);
+	/* our link-local address is still being checked (RFC 4862): the next will do */
+	if (err < 0 && err != -EADDRNOTAVAIL) {
 		snprintf(what, sizeof(what), "sending to %s", addr_format(&send->addr, addr));
 		limited(d, DRIVE_SEND, what);
 	}

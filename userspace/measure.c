@@ -65,6 +65,8 @@ static bool wanted(const struct node *node, const struct peer *peer)
 
 	if (!peer->indexed)
 		return false;
+	if (node->measure.urgent)
+		return peer->node_id != master && peer->missed < MISSED && peer->track.started;
 	if (node->elect.stance == LEADING)
 		return !peer->reports;
 	if (report_due(node))
