@@ -166,6 +166,8 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 		meet_group(node, now, from, h);
 	else if (term_newer(h->term, node->term) && !is_vote(h->kind) && h->kind != MSG_CLAIM)
 		elect_raise_term(node, h->term);	/* it could not follow us */
+	if (from_id == node->elect.rival_id && !h->master)
+		node->elect.rival_id = 0;	/* it has given in */
 	peer = peer_by_id(node, from_id);
 	if (peer && peer->missed < MISSED && peer->track.started &&
 	    memcmp(&peer->addr, from, sizeof(*from))) {

@@ -358,6 +358,8 @@ void master_ack(struct node *node, struct node_now now, const union node_addr *f
 	case MSG_APPLIED:
 	case MSG_DUPLICATE:
 		node->master.served_raw = now.raw_ns;
+		if (from_id == node->elect.rival_id)
+			node->elect.rival_id = 0;	/* it follows us */
 		peer->acked = true;
 		peer->unacked = 0;
 		peer->may_step = false;

@@ -18,7 +18,8 @@ set arrow 2 from converged_s, graph 0 to converged_s, graph 1 nohead lc rgb '#00
 if (exists("kill")) set arrow 4 from kill_s, graph 0 to kill_s, graph 1 nohead lc rgb '#cc2222' lw 1.5
 if (exists("joined_s")) set arrow 5 from joined_s, graph 0 to joined_s, graph 1 nohead lc rgb '#cc2222' dt 3 lw 1.5
 
-set label 1 sprintf("%d clocks become one time", nodes) at screen 0.085, 0.972 font ',24' textcolor rgb '#111111'
+title = exists("kill") ? "%d clocks become one time, and lose their master" : "%d clocks become one time"
+set label 1 sprintf(title, nodes) at screen 0.085, 0.972 font ',24' textcolor rgb '#111111'
 set label 2 sprintf("true clocks of %d virtual machines, Linux %s; below 1 ms after %.1f s, then p50 %.3g µs, p99 %.3g µs", \
 	nodes, kernel, converged_s, spread_us_p50, spread_us_p99) at screen 0.085, 0.944 textcolor rgb '#555555'
 
