@@ -4,8 +4,8 @@
 import time
 
 from cases import CLUSTER, GOOD_US, PATIENCE, reset, want
-from groups import (Watch, align, but, complete, group, launch, leader, line, moved, start,
-                    succession)
+from groups import (MOVED_US, Watch, align, but, complete, group, launch, leader, line, moved,
+                    start, succession)
 
 FREE_US = 10		# of a clock that nobody touches, from a straight line
 
@@ -88,7 +88,7 @@ def two_clusters(lab):
     want(leader(lab)[0] is lead, f"{rival.name} took over from the larger group")
     after, _ = lab.hold(GOOD_US, 2, PATIENCE)
     away = moved(lab, large, course, begin)
-    want(away < ahead / 4, f"the larger group moved by {away:.0f} us")
+    want(away < max(MOVED_US, abs(ahead) / 4), f"the larger group moved by {away:.0f} us")
     steps = sum(lab.guest[i].log().count("stepped the clock") for i in small) - steps
     want(not steps, f"{steps} steps in the smaller group")
     return (f"{lead.name}, {rival.name}, {ahead:+.0f} us apart; one {after:.1f} s later, the "
