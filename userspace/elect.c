@@ -424,7 +424,7 @@ void elect_yield(struct node *node, struct node_now now, uint64_t to,
 	e->master_id = to;
 	e->master_addr = *to_addr;
 	e->heard_raw = now.raw_ns;
-	if (node->master.self.state != BERK_PEER_MEMBER)	/* this node stood still, say */
+	if (node->master.stood_still || node->master.self.state != BERK_PEER_MEMBER)
 		servo_allow_step(&node->servo);
 	hello_all(node, MSG_RESIGN);
 	master_end(node, now);

@@ -52,7 +52,7 @@ void master_begin(struct node *node, struct node_now now)
 	m->fast = FAST_ROUNDS;
 	m->fast_raw = m->served_raw = now.raw_ns;
 	m->self = (struct standing){ .state = BERK_PEER_CANDIDATE, .rate_seen = NAN };
-	m->have_own = m->alone = m->outnumbered = m->steered = false;
+	m->have_own = m->alone = m->stood_still = m->outnumbered = m->steered = false;
 	m->steer_ppb = m->astray_ns = 0;
 	m->origin = node->conf.cluster;
 	m->waited = m->discord = m->hold = 0;
@@ -224,6 +224,8 @@ static void correct_all(struct node *node, struct node_now now)
 	m->group_real = m->own.real_ns + llrint(e->offset_ns);
 	m->group_raw = m->own.raw_ns;
 	note_uncertainty(m);
+	if (e->used > 1 && m->self.state == BERK_PEER_MEMBER)
+		m->stood_still = false;
 	if (m->n)
 		ensemble_rate(e, m->own.raw_ns);
 	reference_steer(node, now);

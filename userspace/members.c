@@ -188,6 +188,7 @@ bool members_check_restarts(struct node *node, struct node_now now)
 	if (it_was_us(m)) {
 		standing_lower(&m->self, BERK_PEER_CANDIDATE, BERK_WHY_RESTARTED);
 		servo_allow_step(&node->servo);
+		m->stood_still = true;
 		m->hold = RECOVER;
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "this node was paused, or its crystal jumped: asking the others for the time");

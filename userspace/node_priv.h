@@ -231,6 +231,7 @@ struct master {
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */
+	bool stood_still;	/* this node did, and has not been in the average with others since */
 	uint32_t followers;	/* in the last round, this node included; 0: no group */
 	int64_t served_raw;	/* when anybody was corrected */
 	bool outnumbered;	/* quorum: corrects nothing */
