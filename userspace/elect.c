@@ -313,7 +313,8 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 	e->master_id = node->follow.master_id;
 	e->master_addr = *from;
 	e->heard_raw = e->alive_raw = now.raw_ns;
-	patience += c->rank ? (c->rank - 1) * interval / 2 : 3 * interval / 2 + chance(node, interval);
+	patience += c->rank ? (c->rank - 1) * interval / 2 :
+			      3 * interval / 2 + chance(node, interval);
 	enter(node, now, FOLLOWING, now.raw_ns + patience);
 }
 

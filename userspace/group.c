@@ -11,7 +11,7 @@
 
 #define ACKED		2	/* at most that many: may become one */
 #define CLOSE		10	/* rounds a falseticker must agree before it is let back */
-#define PATIENCE	16	/* rounds: who is near for so long is in, even if not quite on the line */
+#define PATIENCE	16	/* rounds: who is near for so long is in, if not quite on the line */
 #define ADMIT		2e3	/* ns: distance at which a newcomer moves nobody */
 #define DRIFT_MIN	1e3	/* ns: a clock that is so far from the line on average... */
 #define DRIFT_SIGMAS	6	/* ...and so much beyond its noise does not follow */

@@ -21,7 +21,7 @@
 #define REPLY_DELAYS	4	/* times the longest round trip */
 #define URGENT		3	/* probes: two samples are complete at once */
 #define QUICK_REPORTS	6	/* at first */
-#define REPORT_LEAD	(SECOND / 5)	/* ns before the correction that a report is to be part of */
+#define REPORT_LEAD	(SECOND / 5)	/* ns before the correction that it is part of */
 #define SKEW_MAX	10000000LL	/* ns: what slewing can do to a stamp of late */
 #define RECENT		2	/* periods */
 #define STANDBY_EVERY	3	/* intervals */
@@ -72,7 +72,7 @@ static bool wanted(const struct node *node, const struct peer *peer)
 	if (report_due(node))
 		return master && peer->node_id == master;
 	if (node->elect.stance != FOLLOWING ||
-	    (reporting(node) && !node->measure.urgent && node->measure.turn % (2 * check_every(node)) != 1))
+	    (reporting(node) && node->measure.turn % (2 * check_every(node)) != 1))
 		return false;
 	return node->elect.rank == 1 || peer->witness;
 }
@@ -372,7 +372,7 @@ void measure_reported(struct node *node, struct node_now now, const union node_a
 		hello_send(node, from, MSG_ASK, 0);
 		return;
 	}
-	if (memcmp(&peer->addr, from, sizeof(*from)))	/* what comes from there may go back there */
+	if (memcmp(&peer->addr, from, sizeof(*from)))	/* the way back is open there */
 		peer_move(node, peer, from);
 	peer = peer_by_id(node, from_id);	/* which may have been another */
 	for (unsigned int i = 0; i < report->n; i++) {

@@ -5,7 +5,7 @@
 
 #include "node_priv.h"
 
-#define RECOVER		4	/* rounds in which the others are only measured: they keep time well */
+#define RECOVER		4	/* rounds in which the others, who keep time, are only measured */
 #define REMEMBERED	3	/* rounds */
 #define RESTARTS	16	/* what one restart counts; one is forgiven in so many rounds */
 #define RESTLESS	24	/* that much makes a falseticker */
@@ -225,7 +225,7 @@ size_t members_take_stock(struct node *node, struct node_now now)
 		struct peer *peer = m->peer[i];
 
 		if (peer->dropped && peer->standing.why == BERK_WHY_NOISE)
-			track_init(&peer->track);	/* what it said until now was nonsense, too */
+			track_init(&peer->track);	/* what it said before, too */
 		track_update(&peer->track, now.raw_ns);
 		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
 				 m->have_own && (peer->reports ||
@@ -245,7 +245,8 @@ size_t members_take_stock(struct node *node, struct node_now now)
 
 static bool may_stand(const struct node *node, struct node_now now, const struct peer *peer)
 {
-	return peer->eligible && !elect_distrusts(node, now, peer->node_id) && peer->missed < MISSED &&
+	return peer->eligible && peer->missed < MISSED &&
+	       !elect_distrusts(node, now, peer->node_id) &&
 	       (peer->standing.state == BERK_PEER_MEMBER ||
 		peer->standing.state == BERK_PEER_REFERENCE);
 }

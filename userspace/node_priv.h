@@ -185,7 +185,7 @@ struct follow {
 	struct msg_correct last;
 	int64_t heard_raw;	/* when it came */
 	double sigma_ns, rate_sigma_ppb;	/* of the line held, at last.ref_raw_ns */
-	unsigned int contradictions, rate_contradictions;	/* in a row, of poorer corrections */
+	unsigned int contradictions, rate_contradictions;	/* in a row, poorer ones */
 	bool withdrawn;		/* the last correction contradicts the error bound */
 	enum berk_state state;
 	bool stray_logged;	/* another master, at this term */
@@ -231,7 +231,7 @@ struct master {
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */
-	bool stood_still;	/* this node did, and has not been in the average with others since */
+	bool stood_still;	/* and has not been averaged with others since */
 	uint32_t followers;	/* in the last round, this node included; 0: no group */
 	int64_t served_raw;	/* when anybody was corrected */
 	bool outnumbered;	/* quorum: corrects nothing */
