@@ -315,7 +315,9 @@ void follow_apply(struct node *node, struct node_now now, uint64_t master_id,
 			 "; it was %016" PRIx64, master_id, c->term, f->master_id);
 	if (!f->heard || f->master_id != master_id || f->term != c->term)
 		f->stray_logged = false;
-	if (f->heard && node->servo.have_line && !c->may_step && !c->anew && !lost)
+	/* where a step is allowed, what was known before is doubtful */
+	if (f->heard && node->servo.have_line && !c->may_step && !c->anew && !lost &&
+	    !node->servo.may_step)
 		blend(node, c);
 	else
 		believe(f, c);
