@@ -453,6 +453,11 @@ void elect_resign(struct node *node)
 	hello_all(node, MSG_RESIGN);
 }
 
+void elect_hand_over(struct node *node, struct node_now now)
+{
+	elect_yield(node, now, successor(node), &(union node_addr){ 0 });
+}
+
 void elect_distrust(struct node *node, struct node_now now, uint64_t master_id)
 {
 	struct elect *e = &node->elect;
@@ -577,8 +582,7 @@ static void on_change(struct node *node, struct node_now now)
 	if (e->stance == FOLLOWING) {
 		hello_send(node, &node->follow.master_addr, MSG_ANNOUNCE, 0);
 	} else if (e->stance == LEADING && !node->conf.eligible && successor(node)) {
-		elect_resign(node);
-		elect_yield(node, now, e->master_id, &e->master_addr);
+		elect_hand_over(node, now);
 	}
 }
 

@@ -301,8 +301,7 @@ void master_finish(struct node *node, struct node_now now)
 	if (useless(node, now)) {
 		node_say(node, now.raw_ns, LOG_ERR, "nobody could be corrected for %d intervals:"
 			 " somebody else shall lead", USELESS);
-		elect_resign(node);
-		elect_yield(node, now, node->elect.master_id, &node->elect.master_addr);
+		elect_hand_over(node, now);
 		return;
 	}
 	/* where there is a group already, none is founded beside it */

@@ -121,7 +121,6 @@ struct elect {
 	uint32_t promised;	/* highest term granted to somebody, ourselves included */
 	uint32_t claimed;
 	unsigned int tries;	/* of this claim */
-	bool denied;		/* by somebody who knows better */
 	int64_t due;		/* SEEKING, FOLLOWING: when to stand; CLAIMING: when to count */
 	int64_t since;		/* of this stance */
 	int64_t hello_next;
@@ -195,7 +194,7 @@ struct follow {
 struct measure {
 	uint32_t round;
 	uint32_t *list;		/* indices of those probed in the round under way */
-	size_t n, size;
+	size_t n;
 	bool in_round;
 	int64_t round_next, round_ends;
 	unsigned int turn;
@@ -335,8 +334,9 @@ void elect_raise_term(struct node *node, uint32_t seen);
 /* This node does not lead any more; `to` does, if that is known. */
 void elect_yield(struct node *node, struct node_now now, uint64_t to,
 		 const union node_addr *to_addr);
-/* On the way out: whoever is next shall lead. */
+/* Whoever is next shall lead; on the way out, and without that. */
 void elect_resign(struct node *node);
+void elect_hand_over(struct node *node, struct node_now now);
 void elect_vote(struct node *node, struct node_now now, const union node_addr *from,
 		uint64_t from_id, const struct msg_hello *h);
 void elect_voted(struct node *node, struct node_now now, const union node_addr *from,

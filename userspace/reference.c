@@ -116,15 +116,16 @@ static void say(struct node *node, struct node_now now, size_t n, bool follow)
 	m->steered = follow;
 }
 
-static bool own_usable(const struct node *node)
+/* Time of that origin is our own. */
+static bool from_us(const struct node *node, uint64_t origin)
 {
-	return !node->origin || node->origin != node->conf.cluster;
+	return origin && origin == node->conf.cluster;
 }
 
 bool reference_usable(const struct node *node, const struct peer *peer)
 {
 	return peer->reference && peer->have_ref && peer->flags & BERK_F_SYNCED &&
-	       (!peer->origin || peer->origin != node->conf.cluster);
+	       !from_us(node, peer->origin);
 }
 
 bool reference_coming(const struct node *node)
@@ -145,7 +146,7 @@ static void say_cycle(struct node *node, struct node_now now, const struct peer 
 	struct master *m = &node->master;
 	char text[PEER_TEXT];
 
-	if (peer->origin && peer->origin == node->conf.cluster && !m->cycle_logged) {
+	if (from_us(node, peer->origin) && !m->cycle_logged) {
 		node_say(node, now.raw_ns, LOG_WARNING, "reference %s has its time from this very"
 			 " cluster: not followed", peer_text(peer, text));
 		m->cycle_logged = true;
@@ -162,7 +163,7 @@ void reference_steer(struct node *node, struct node_now now)
 	size_t n = 0;
 	bool follow;
 
-	if (node->conf.reference && node->right && own_usable(node)) {
+	if (node->conf.reference && node->right && !from_us(node, node->origin)) {
 		origin = node->origin;
 		seen[n].offset = -e->offset_ns;
 		seen[n++].rate = own_rate(m);
