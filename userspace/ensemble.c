@@ -254,9 +254,14 @@ bool ensemble_agree(struct ensemble *e, double tolerance_ns, double expected_ns)
 	return true;
 }
 
+static bool rate_counts(const struct ensemble *e, const struct ensemble_member *m)
+{
+	return m->weight > 0 || (m->joining && !e->rate_settled);
+}
+
 static bool rate_usable(const struct ensemble *e, const struct ensemble_member *m)
 {
-	return (m->weight > 0 || (m->joining && !e->rate_settled)) &&
+	return rate_counts(e, m) &&
 	       m->rate_sigma_ppb < (e->rate_settled ? RATE_SIGMA_SETTLED : RATE_SIGMA_MAX);
 }
 
@@ -344,14 +349,16 @@ void ensemble_inherit_rate(struct ensemble *e, double rate_ppb, double sigma_ppb
 void ensemble_rate(struct ensemble *e, int64_t now)
 {
 	double dt = fmax((double)(now - e->rate_raw) * 1e-9, 0), mean, worst, common, pull, tau;
-	size_t n;
+	size_t n, whole = 0;
 
+	for (size_t i = 0; i < e->n; i++)
+		whole += rate_counts(e, &e->member[i]);
 	common = common_change(e);
 	e->rate_ppb += common;
 	e->rate_goal_ppb += common + own_changes(e, common);
 	mean = mean_rate(e, &n, &worst);
 	e->rate_raw = now;
-	if (2 * n <= e->used || 2 * n <= e->rate_members)
+	if (2 * n <= whole || 2 * n <= e->rate_members)
 		return;
 	e->rate_members = 0;
 	pull = mean - e->rate_goal_ppb;

@@ -197,6 +197,7 @@ bool group_found(struct node *node, size_t present)
 		found_on_all(node);
 	m->have_group = true;
 	m->steer_ppb = 0;
+	m->steer_free = !veterans;
 	m->fast = FAST_ROUNDS;
 	return true;
 }

@@ -52,7 +52,8 @@ void master_begin(struct node *node, struct node_now now)
 	m->fast = FAST_ROUNDS;
 	m->fast_raw = m->served_raw = now.raw_ns;
 	m->self = (struct standing){ .state = BERK_PEER_CANDIDATE, .rate_seen = NAN };
-	m->have_own = m->alone = m->stood_still = m->outnumbered = m->steered = false;
+	m->have_own = m->alone = m->stood_still = m->outnumbered = false;
+	m->steered = m->steer_free = false;
 	m->steer_ppb = m->astray_ns = 0;
 	m->origin = node->conf.cluster;
 	m->waited = m->discord = m->hold = 0;

@@ -238,6 +238,7 @@ struct master {
 
 	/* Towards references */
 	double steer_ppb;	/* the group's rate beyond that of its crystals */
+	bool steer_free;	/* a new group, and the rate is still being found */
 	bool steered;
 	double astray_ns;	/* how far the group is from its references */
 	uint64_t origin;	/* of the group's time */

@@ -5,8 +5,9 @@
  * A reference is measured like any other clock, but not corrected, and not
  * averaged with the others. The group follows it: its rate moves towards that of
  * the reference, and a little beyond to bring the phase along, but slowly, so
- * that the members, which all follow one line, keep their differences. When there
- * is no reference, the rate stays.
+ * that the members, which all follow one line, keep their differences. Only a new
+ * group has that rate as soon as it is known. When there is no reference, the rate
+ * stays.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #include "node_priv.h"
 
 #define PULL_TIME	16.0	/* s: over which a phase is pulled in */
+#define FREE		1e6	/* ppb, and per s: a new group is not held back */
+#define RATE_KNOWN	200.0	/* ppb, 1 sigma */
 #define DISAGREE	100e3	/* ns: two references that are further apart contradict */
 #define JUMP		100e3	/* ns from one round to the next */
 #define RATE_MAX	300e3	/* ppb beyond the crystals' */
@@ -26,7 +29,7 @@
 
 /* Where it is, seen from the group's time, and how fast it runs in our RAW time. */
 struct seen {
-	double offset, rate;
+	double offset, rate, rate_sigma;
 };
 
 static void doubt(struct node *node, struct node_now now, struct peer *peer,
@@ -87,6 +90,7 @@ static bool agreed(struct seen *seen, size_t n, struct seen *middle)
 	*middle = (struct seen){
 		.offset = (seen[(n - 1) / 2].offset + seen[n / 2].offset) / 2,
 		.rate = (seen[(n - 1) / 2].rate + seen[n / 2].rate) / 2,
+		.rate_sigma = fmax(seen[(n - 1) / 2].rate_sigma, seen[n / 2].rate_sigma),
 	};
 	for (size_t i = 0; i < n; i++)
 		near += fabs(seen[i].offset - middle->offset) <= DISAGREE;
@@ -157,7 +161,8 @@ void reference_steer(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	const struct ensemble *e = &m->ensemble;
-	double limit = node->conf.reference_limit_ppb, dt = (double)m->period_ns * 1e-9, want;
+	double limit = m->steer_free ? FREE : node->conf.reference_limit_ppb;
+	double dt = (double)m->period_ns * 1e-9, want;
 	struct seen seen[REFERENCES], mean = { 0 };
 	uint64_t origin = 0;
 	size_t n = 0;
@@ -166,6 +171,7 @@ void reference_steer(struct node *node, struct node_now now)
 	if (node->conf.reference && node->right && !from_us(node, node->origin)) {
 		origin = node->origin;
 		seen[n].offset = -e->offset_ns;
+		seen[n].rate_sigma = 0;
 		seen[n++].rate = own_rate(m);
 	}
 	for (size_t i = 0; i < m->n && n < REFERENCES; i++) {
@@ -178,12 +184,14 @@ void reference_steer(struct node *node, struct node_now now)
 		origin = origin ? origin : peer->origin;
 		seen[n].offset = e->member[i + 1].offset_ns - e->offset_ns;
 		seen[n].rate = peer->track.rate_ppb + peer->ref.peer_slope_ppb;
+		seen[n].rate_sigma = peer->track.rate_sigma_ppb;
 		n += steady(node, now, peer, &seen[n]);
 	}
 	follow = e->rate_known && agreed(seen, n, &mean);
 	m->astray_ns = follow ? fabs(mean.offset) : 0;
 	m->origin = follow ? origin : node->conf.cluster;
 	say(node, now, n, follow);
+	m->steer_free &= !e->rate_settled || mean.rate_sigma > RATE_KNOWN;
 	if (!follow)
 		return;
 	want = mean.rate - e->rate_ppb + fmax(fmin(mean.offset / PULL_TIME, limit), -limit);
