@@ -235,6 +235,30 @@ static void filter_round(struct track *t, int64_t now)
 	t->agreed_raw = now;
 }
 
+/*
+ * No way there and back takes less than no time. Where the best of both directions do, some
+ * of the stamps are wrong, however well each of their own exchanges looks.
+ */
+static bool impossible(const struct window_estimate *e)
+{
+	return e->delay_ns < -(STAMP_SLACK + OUTLIER * e->sigma_ns);
+}
+
+/* With the round under way, and nothing of what was known before. */
+static void start_window(struct track *t, int64_t now)
+{
+	double phase, r;
+
+	window_keep(&t->window, t->fresh);
+	t->window.suspect = 0;
+	t->asymmetry_ns = t->home_delay_ns = t->doubt_ns = 0;
+	t->asymmetry_bound_ns = INFINITY;
+	t->upset = true;
+	window_learn(&t->window, t->fresh, now, &(struct window_prior){ 0 });
+	if (measure(t, now, &phase, &r))
+		wander_init(&t->wander, phase, sqrt(r), t->wander.mean.rate, RATE_SIGMA_START);
+}
+
 static void publish(struct track *t, int64_t now)
 {
 	struct window_prior prior = prior_of(t);
@@ -242,6 +266,13 @@ static void publish(struct track *t, int64_t now)
 
 	if (!window_estimate(&t->window, now, &prior, &e))
 		return;
+	if (t->fresh && impossible(&e)) {
+		start_window(t, now);
+		prior = prior_of(t);
+		t->ready = window_estimate(&t->window, now, &prior, &e) && !impossible(&e);
+		if (!t->ready)
+			return;
+	}
 	prior.rate_ppb = e.rate_ppb;
 	window_learn(&t->window, t->window.count, now, &prior);
 	t->raw = now;
@@ -249,8 +280,8 @@ static void publish(struct track *t, int64_t now)
 	t->sigma_ns = t->window.suspect ? hypot(e.sigma_ns, t->doubt_ns) : e.sigma_ns;
 	t->rate_ppb = e.rate_ppb;
 	t->rate_sigma_ppb = e.rate_sigma_ppb;
-	t->delay_ns = e.delay_ns;
-	t->bound_ns = fmin(e.delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
+	t->delay_ns = fmax(e.delay_ns, 0);
+	t->bound_ns = fmin(t->delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
 }
 
 /*

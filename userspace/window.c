@@ -412,6 +412,6 @@ bool window_estimate(const struct window *w, int64_t now, const struct window_pr
 	e->rate_ppb = prior->rate_ppb + p.best_slope + p.slope;
 	e->rate_sigma_ppb = sqrt(2 * p.slope_var + prior->wander * prior->wander *
 				 (u.mean_x + v.mean_x) / 2);
-	e->delay_ns = fmax(p.best.delay, 0);
+	e->delay_ns = p.best.delay;
 	return true;
 }
