@@ -26,7 +26,7 @@ static bool compare(const struct track *t, unsigned int n, unsigned int doubtful
 	const struct window *w = &t->window;
 	unsigned int last = doubtful + REFERENCE * n < w->count ? doubtful + REFERENCE * n : w->count;
 	struct floor u, v, old_u, old_v;
-	double su, sv, rate = t->wander.mean.rate;
+	double su, sv, age, rate = t->wander.mean.rate;
 
 	if (last < doubtful + n || w->count < doubtful + KNOWN ||
 	    !window_floors(w, 1, n, now, rate, &u, &v) ||
@@ -37,8 +37,9 @@ static bool compare(const struct track *t, unsigned int n, unsigned int doubtful
 	c->tight = su < TIGHT * w->spread_u && sv < TIGHT * w->spread_v;
 	c->du = u.value - su / u.n - old_u.value + w->spread_u / old_u.n;
 	c->dv = v.value - sv / v.n - old_v.value + w->spread_v / old_v.n;
-	c->sigma = hypot(su / u.n, sv / v.n) + 2 * sqrt(t->wander.mean.p00) +
-		   window_walk(t->wander.ppb, seconds(now - window_point(w, last)->t1));
+	age = seconds(now - window_point(w, last)->t1);
+	c->sigma = hypot(su / u.n, sv / v.n) + window_walk(t->wander.ppb, age) +
+		   2 * (sqrt(t->wander.mean.p00) + sqrt(t->wander.mean.p11) * age);
 	return true;
 }
 
