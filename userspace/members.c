@@ -13,6 +13,9 @@
 #define TOLD_MANY	64	/* members: from here on the standby is told of them faster */
 #define WITNESSES	2
 #define CERTAIN		1e6	/* ns */
+#define COMMON		6.0	/* sigmas: a surprise of all */
+#define COMMON_MEAN	1.5	/* sigmas, at least, on average... */
+#define CLIP		4.0	/* ...to which one contributes at most so much */
 #define NOTES		32	/* peers noted in a round, beside those that changed */
 
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why)
@@ -144,7 +147,7 @@ static bool it_was_us(struct master *m)
 		now += peer->changed == REMEMBERED;
 		ahead += peer->restarted && peer->track.jumped > 0;
 	}
-	if (!now || (present > 1 ? 2 * changed <= present : !ahead))
+	if (!m->changed && (!now || (present > 1 ? 2 * changed <= present : !ahead)))
 		return false;
 	for (size_t i = 0; i < m->n; i++)
 		m->peer[i]->changed = 0;
@@ -215,18 +218,57 @@ bool members_corrigible(const struct node *node, const struct peer *peer)
 	       peer->standing.state != BERK_PEER_FOREIGN;
 }
 
+/*
+ * Our own crystal shows in all tracks at once, long before it does in any single one; the
+ * path to our own port shows in the round trips as well.
+ */
+static bool common_surprise(struct master *m, int64_t now)
+{
+	double phase = 0, delay = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct track_surprise s;
+
+		if (!track_surprise(&m->peer[i]->track, now, &s))
+			continue;
+		phase += fmax(fmin(s.phase_ns / s.sigma_ns, CLIP), -CLIP);
+		delay += fmax(fmin(s.delay_ns / s.sigma_ns, CLIP), -CLIP);
+		n++;
+	}
+	return fabs(phase) > fmax(COMMON * sqrt((double)n), COMMON_MEAN * (double)n) &&
+	       fabs(phase) > fabs(delay);
+}
+
+bool members_update_tracks(struct node *node, struct node_now now)
+{
+	struct master *m = &node->master;
+	bool common = common_surprise(m, now.raw_ns);
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct track *t = &m->peer[i]->track;
+		struct track_surprise s;
+
+		if (common && track_surprise(t, now.raw_ns, &s))
+			track_doubt(t, s.phase_ns, now.raw_ns);
+		track_update(t, now.raw_ns);
+	}
+	return common;
+}
+
 /* Brings every peer up to date. Returns how many can be corrected. */
 size_t members_take_stock(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	size_t present = 0;
 
+	for (size_t i = 0; i < m->n; i++)
+		if (m->peer[i]->dropped && m->peer[i]->standing.why == BERK_WHY_NOISE)
+			track_init(&m->peer[i]->track);	/* what it said before, too */
+	m->changed = members_update_tracks(node, now);
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 
-		if (peer->dropped && peer->standing.why == BERK_WHY_NOISE)
-			track_init(&peer->track);	/* what it said before, too */
-		track_update(&peer->track, now.raw_ns);
 		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
 				 m->have_own && (peer->reports ||
 						 peer->ref.local_set_seq == m->own_set_seq);

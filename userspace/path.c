@@ -19,14 +19,26 @@ struct change {
 	bool tight;
 };
 
+/* Old points that the rate does not bring to the present precisely enough tell nothing. */
+static unsigned int comparable(const struct track *t, unsigned int last, int64_t now)
+{
+	const struct window *w = &t->window;
+	double sigma = sqrt(t->wander.mean.p11), limit = fmax(w->spread_u, w->spread_v);
+
+	last = last < w->count ? last : w->count;
+	while (last && sigma * seconds(now - window_point(w, last)->t1) > limit)
+		last--;
+	return last;
+}
+
 /* The n newest points, and those that are older than the newest `doubtful` ones. */
 static bool compare(const struct track *t, unsigned int n, unsigned int doubtful, int64_t now,
 		    struct change *c)
 {
 	const struct window *w = &t->window;
-	unsigned int last = doubtful + REFERENCE * n < w->count ? doubtful + REFERENCE * n : w->count;
+	unsigned int last = comparable(t, doubtful + REFERENCE * n, now);
 	struct floor u, v, old_u, old_v;
-	double su, sv, age, rate = t->wander.mean.rate;
+	double su, sv, rate = t->wander.mean.rate;
 
 	if (last < doubtful + n || w->count < doubtful + KNOWN ||
 	    !window_floors(w, 1, n, now, rate, &u, &v) ||
@@ -37,9 +49,8 @@ static bool compare(const struct track *t, unsigned int n, unsigned int doubtful
 	c->tight = su < TIGHT * w->spread_u && sv < TIGHT * w->spread_v;
 	c->du = u.value - su / u.n - old_u.value + w->spread_u / old_u.n;
 	c->dv = v.value - sv / v.n - old_v.value + w->spread_v / old_v.n;
-	age = seconds(now - window_point(w, last)->t1);
-	c->sigma = hypot(su / u.n, sv / v.n) + window_walk(t->wander.ppb, age) +
-		   2 * (sqrt(t->wander.mean.p00) + sqrt(t->wander.mean.p11) * age);
+	c->sigma = hypot(su / u.n, sv / v.n) + 2 * sqrt(t->wander.mean.p00) +
+		   window_walk(t->wander.ppb, seconds(now - window_point(w, last)->t1));
 	return true;
 }
 
@@ -94,6 +105,15 @@ static void look_for_change(struct track *t, int64_t now)
 		reroute(t, RECENT, &c);
 }
 
+void path_clock_changed(struct track *t, double innovation, int64_t now)
+{
+	wander_doubt(&t->wander, innovation,
+		     innovation / fmax(seconds(now - t->agreed_raw), 1e-3));
+	/* The round before may have begun with the old clock. */
+	window_keep(&t->window, t->fresh);
+	t->window.suspect = 0;
+}
+
 /*
  * Rounds in a row contradict all that came before: did the path change, or the
  * clock? A new rate shows in the newest round as a phase. A path is measured
@@ -118,11 +138,7 @@ static void resolve(struct track *t, double innovation, int64_t now)
 		if (patient && (of_path(&c) || !significant(&c)))
 			return;
 	}
-	wander_doubt(&t->wander, innovation,
-		     innovation / fmax(seconds(now - t->agreed_raw), 1e-3));
-	/* The round before may have begun with the old clock. */
-	window_keep(w, t->fresh);
-	w->suspect = 0;
+	path_clock_changed(t, innovation, now);
 	/* It may have been both paths after all: of these only the round trip is known. */
 	t->asymmetry_bound_ns = INFINITY;
 	t->upset = true;

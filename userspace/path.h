@@ -23,4 +23,7 @@ struct track;
  */
 bool path_or_clock(struct track *t, double innovation, double r, int64_t now);
 
+/* It was the clock: what the filter knew of its phase is off by about so many ns. */
+void path_clock_changed(struct track *t, double innovation, int64_t now);
+
 #endif /* BERK_PATH_H */

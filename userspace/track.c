@@ -214,6 +214,41 @@ static bool measure(const struct track *t, int64_t now, double *phase, double *r
 	return true;
 }
 
+/* The filter stands where the newest sample does: of single probes that is the round before. */
+static int64_t newest(const struct track *t, int64_t now)
+{
+	int64_t at = t->fresh ? window_point(&t->window, 1)->t1 : now;
+
+	return at < t->wander_raw ? t->wander_raw : at;
+}
+
+bool track_surprise(const struct track *t, int64_t now, struct track_surprise *s)
+{
+	const struct window *w = &t->window;
+	struct wander expected = t->wander;
+	double phase, r, rate = expected.mean.rate;
+	int64_t at = newest(t, now);
+	struct floor u, v;
+
+	if (!t->ready || !t->fresh || !measure(t, at, &phase, &r))
+		return false;
+	wander_predict(&expected, seconds(at - t->wander_raw));
+	window_floors(w, 1, t->fresh, at, rate, &u, &v);
+	s->phase_ns = phase - expected.mean.phase;
+	s->delay_ns = u.value - w->spread_u / u.n + v.value - w->spread_v / v.n - t->delay_ns;
+	s->sigma_ns = sqrt(expected.mean.p00 + r);
+	return true;
+}
+
+void track_doubt(struct track *t, double phase_ns, int64_t now)
+{
+	if (!t->ready)
+		return;
+	path_clock_changed(t, phase_ns, now);
+	if (t->fresh)
+		t->agreed_raw = newest(t, now);
+}
+
 static void filter_round(struct track *t, int64_t now)
 {
 	struct wander *w = &t->wander;
@@ -284,10 +319,6 @@ static void publish(struct track *t, int64_t now)
 	t->bound_ns = fmin(t->delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
 }
 
-/*
- * The filter stands where the newest sample does: of single probes that is the round
- * before this one.
- */
 bool track_update(struct track *t, int64_t now)
 {
 	int64_t at;
@@ -296,9 +327,7 @@ bool track_update(struct track *t, int64_t now)
 		return false;
 	t->rerouted_ns = 0;
 	t->upset = false;
-	at = t->fresh ? window_point(&t->window, 1)->t1 : now;
-	if (at < t->wander_raw)
-		at = t->wander_raw;
+	at = newest(t, now);
 	if (t->ready)
 		wander_predict(&t->wander, seconds(at - t->wander_raw));
 	t->wander_raw = at;

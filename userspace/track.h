@@ -85,6 +85,19 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s);
  */
 bool track_update(struct track *t, int64_t now);
 
+/* How the round under way contradicts the estimate, whatever it was that changed. */
+struct track_surprise {
+	double phase_ns;	/* positive: the peer's clock is further ahead */
+	double delay_ns;	/* of the round trip */
+	double sigma_ns;	/* of the phase */
+};
+
+/* Before track_update(). False if there is nothing to compare. */
+bool track_surprise(const struct track *t, int64_t now, struct track_surprise *s);
+
+/* Before track_update(): the phase is off by about so much, since a rate changed. */
+void track_doubt(struct track *t, double phase_ns, int64_t now);
+
 /* The peer's raw time at a local raw time, and back. Need t->ready. */
 int64_t track_peer_raw(const struct track *t, int64_t local_raw);
 int64_t track_local_raw(const struct track *t, int64_t peer_raw);
