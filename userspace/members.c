@@ -219,12 +219,12 @@ bool members_corrigible(const struct node *node, const struct peer *peer)
 }
 
 /*
- * Our own crystal shows in all tracks at once, long before it does in any single one; the
- * path to our own port shows in the round trips as well.
+ * Our own crystal shows in all tracks at once, long before it does in any single one; where
+ * the round trips change as well, it is the path to our own port.
  */
 static bool common_surprise(struct master *m, int64_t now)
 {
-	double phase = 0, delay = 0;
+	double sum = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n; i++) {
@@ -232,12 +232,11 @@ static bool common_surprise(struct master *m, int64_t now)
 
 		if (!track_surprise(&m->peer[i]->track, now, &s))
 			continue;
-		phase += fmax(fmin(s.phase_ns / s.sigma_ns, CLIP), -CLIP);
-		delay += fmax(fmin(s.delay_ns / s.sigma_ns, CLIP), -CLIP);
 		n++;
+		if (fabs(s.phase_ns) > fabs(s.delay_ns))
+			sum += fmax(fmin(s.phase_ns / s.sigma_ns, CLIP), -CLIP);
 	}
-	return fabs(phase) > fmax(COMMON * sqrt((double)n), COMMON_MEAN * (double)n) &&
-	       fabs(phase) > fabs(delay);
+	return fabs(sum) > fmax(COMMON * sqrt((double)n), COMMON_MEAN * (double)n);
 }
 
 bool members_update_tracks(struct node *node, struct node_now now)
