@@ -271,12 +271,12 @@ static void filter_round(struct track *t, int64_t now)
 }
 
 /*
- * No way there and back takes less than no time. Where the best of both directions do, some
- * of the stamps are wrong, however well each of their own exchanges looks.
+ * No way there and back takes less than no time. Where the best of both directions do at
+ * any rate, some of the stamps are wrong, however well each of their own exchanges looks.
  */
 static bool impossible(const struct window_estimate *e)
 {
-	return e->delay_ns < -(STAMP_SLACK + OUTLIER * e->sigma_ns);
+	return e->room_ns < -STAMP_SLACK;
 }
 
 /* With the round under way, and nothing of what was known before. */
@@ -315,7 +315,7 @@ static void publish(struct track *t, int64_t now)
 	t->sigma_ns = t->window.suspect ? hypot(e.sigma_ns, t->doubt_ns) : e.sigma_ns;
 	t->rate_ppb = e.rate_ppb;
 	t->rate_sigma_ppb = e.rate_sigma_ppb;
-	t->delay_ns = fmax(e.delay_ns, 0);
+	t->delay_ns = e.delay_ns;
 	t->bound_ns = fmin(t->delay_ns / 2 + fabs(t->asymmetry_ns), t->asymmetry_bound_ns);
 }
 

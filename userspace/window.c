@@ -26,6 +26,7 @@
 #define ZOOM		4		/* how much closer they are moved together */
 #define ZOOMS		10		/* at most */
 #define REACH		3.0		/* see reach() */
+#define ROOM		5.0	/* sigmas of wander */
 #define POINTS_MIN	16
 
 const struct window_point *window_point(const struct window *w, unsigned int i)
@@ -319,6 +320,7 @@ struct candidate {
 	double phase;	/* ns */
 	double walk;	/* ns, 1 sigma */
 	double delay;	/* ns */
+	double room;	/* ns: delay, had the crystals wandered that much */
 };
 
 static void judge(const struct hull *u, const struct hull *v, double slope,
@@ -334,6 +336,7 @@ static void judge(const struct hull *u, const struct hull *v, double slope,
 	c->phase = (fu - u->spread / u->counted - fv + v->spread / v->counted) / 2;
 	c->walk = (walk_u + walk_v) / 2;
 	c->delay = fu - SLACK * walk_u + fv - SLACK * walk_v;
+	c->room = c->delay + ROOM * (walk_u + walk_v);
 }
 
 /* The candidates for the rate, weighed: their mean and variance. */
@@ -341,6 +344,7 @@ struct posterior {
 	struct candidate best;
 	double best_slope;
 	double phase, phase_var, slope, slope_var;
+	double room;	/* the most of any */
 };
 
 static void weigh(const struct hull *u, const struct hull *v, double centre, double step,
@@ -349,11 +353,12 @@ static void weigh(const struct hull *u, const struct hull *v, double centre, dou
 	struct candidate c[2 * RATES + 1];
 	double sum = 0;
 
-	*p = (struct posterior){ .best.weight = -INFINITY };
+	*p = (struct posterior){ .best.weight = -INFINITY, .room = -INFINITY };
 	for (int i = 0; i <= 2 * RATES; i++) {
 		double slope = centre + (i - RATES) * step;
 
 		judge(u, v, slope, prior, &c[i]);
+		p->room = fmax(p->room, c[i].room);
 		if (c[i].weight > p->best.weight) {
 			p->best = c[i];
 			p->best_slope = slope;
@@ -387,7 +392,7 @@ static void weigh(const struct hull *u, const struct hull *v, double centre, dou
 bool window_estimate(const struct window *w, int64_t now, const struct window_prior *prior,
 		     struct window_estimate *e)
 {
-	double centre = 0, step = 3 * prior->rate_sigma_ppb / RATES, su, sv;
+	double centre = 0, step = 3 * prior->rate_sigma_ppb / RATES, room = -INFINITY, su, sv;
 	struct side su_, sv_;
 	struct hull u, v;
 	struct posterior p;
@@ -399,6 +404,7 @@ bool window_estimate(const struct window *w, int64_t now, const struct window_pr
 	hull_make(&v, &sv_, prior, w->spread_v);
 	for (int i = 0; i < ZOOMS; i++) {
 		weigh(&u, &v, centre, step, prior, &p);
+		room = fmax(room, p.room);
 		if (4 * p.slope_var >= step * step)
 			break;
 		centre = p.best_slope;
@@ -412,6 +418,7 @@ bool window_estimate(const struct window *w, int64_t now, const struct window_pr
 	e->rate_ppb = prior->rate_ppb + p.best_slope + p.slope;
 	e->rate_sigma_ppb = sqrt(2 * p.slope_var + prior->wander * prior->wander *
 				 (u.mean_x + v.mean_x) / 2);
-	e->delay_ns = p.best.delay;
+	e->delay_ns = fmax(p.best.delay, 0);
+	e->room_ns = room;
 	return true;
 }

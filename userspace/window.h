@@ -50,6 +50,7 @@ struct window_estimate {
 	double phase, sigma_ns;
 	double rate_ppb, rate_sigma_ppb;
 	double delay_ns;	/* smallest round trip */
+	double room_ns;		/* the largest that the points allow; below 0 they contradict */
 };
 
 /* The i-th newest point, from 1. */
