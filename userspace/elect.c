@@ -295,7 +295,7 @@ static void note_size(struct node *node, struct node_now now, uint32_t size)
 }
 
 void elect_corrected(struct node *node, struct node_now now, const union node_addr *from,
-		     const struct msg_correct *c)
+		     const struct msg_correct *c, bool by_another)
 {
 	struct elect *e = &node->elect;
 	int64_t interval = follow_interval(node), patience = interval * 3 / 2 + SLACK;
@@ -303,11 +303,12 @@ void elect_corrected(struct node *node, struct node_now now, const union node_ad
 	note_size(node, now, c->members);
 	if (e->stance == LEADING)
 		return;
-	if (e->stance != FOLLOWING || e->rank != c->rank)
+	if (e->stance != FOLLOWING || e->rank != c->rank || by_another)
 		measure_from(node, now.raw_ns + (node->conf.mode == NODE_MODE_REPORT ? 0 :
 						 chance(node, interval)));
 	e->rank = c->rank;
-	if (c->rank == 1)	/* the master's clock is one of those that will be ours to lead */
+	/* who reports does so to the master, whose clock will also be one of the standby's to lead */
+	if (c->rank == 1 || node->conf.mode == NODE_MODE_REPORT)
 		peer_meet(node, now, node->follow.master_id, from);
 	e->resigned = e->mute_logged = e->foreign_logged = e->minority_logged = false;
 	e->master_id = node->follow.master_id;

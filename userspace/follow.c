@@ -406,13 +406,15 @@ static enum msg_status judge(struct node *node, struct node_now now, const union
 void follow_accept(struct node *node, struct node_now now, const union node_addr *from,
 		   uint64_t from_id, const struct msg_correct *c)
 {
+	bool by_another = node->follow.master_id != from_id;
+
 	if (node->elect.stance == LEADING)
 		elect_yield(node, now, from_id, from);
 	if (node->follow.state == BERK_STATE_HOLDOVER)	/* the way back is no departure */
 		check_course(node);
 	follow_apply(node, now, from_id, c);
 	node->follow.master_addr = *from;
-	elect_corrected(node, now, from, c);
+	elect_corrected(node, now, from, c, by_another);
 	measure_align(node, now);
 	for (unsigned int i = 0; i < c->n_told; i++)
 		meet(node, now, from, &c->told[i]);

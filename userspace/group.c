@@ -363,12 +363,16 @@ bool group_agree(struct node *node, struct node_now now, double expected)
 	if (ensemble_agree(e, tol, expected)) {
 		expel(node, now);
 		m->discord = 0;
+		m->agreed = true;
 		return true;
 	}
 	if (!m->discord++)
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "the clocks contradict each other and no majority agrees: correcting nothing");
-	if (m->discord >= DISCORD) {
+	if (m->agreed && m->discord >= DISCORD / 2) {	/* more likely it is us */
+		node_say(node, now.raw_ns, LOG_ERR, "still no majority: somebody else shall lead");
+		elect_hand_over(node, now);
+	} else if (m->discord >= DISCORD) {
 		master_forget(node);
 		node_say(node, now.raw_ns, LOG_ERR, "still no majority: starting over with all clocks");
 	}

@@ -57,6 +57,7 @@ void master_begin(struct node *node, struct node_now now)
 	m->steer_ppb = m->astray_ns = 0;
 	m->origin = node->conf.cluster;
 	m->waited = m->discord = m->hold = 0;
+	m->agreed = false;
 	m->ensemble.rate_known = m->ensemble.rate_settled = false;
 	m->ensemble.rate_members = 0;
 	m->ensemble.rate_age = 0;

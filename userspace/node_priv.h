@@ -226,7 +226,8 @@ struct master {
 	int64_t group_raw, group_real;
 	struct standing self;
 	unsigned int waited;	/* rounds for all peers to turn up at the very start */
-	unsigned int discord;	/* rounds in a row without a majority */
+	unsigned int discord;	/* rounds in a row without a majority... */
+	bool agreed;		/* ...and there was one before, in this term */
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */
@@ -322,9 +323,9 @@ void hello_heard(struct node *node, struct node_now now, const union node_addr *
 void elect_start(struct node *node, struct node_now now);
 void elect_timer(struct node *node, struct node_now now);
 int64_t elect_next(const struct node *node);
-/* A correction was accepted. */
+/* A correction was accepted; by_another: than the last one. */
 void elect_corrected(struct node *node, struct node_now now, const union node_addr *from,
-		     const struct msg_correct *c);
+		     const struct msg_correct *c, bool by_another);
 /* True if a master that this node follows is at work. */
 bool elect_master_alive(const struct node *node, struct node_now now);
 /* Leading, at the end of a round: now it is known who is still with us. */
@@ -349,12 +350,12 @@ void elect_resigned(struct node *node, struct node_now now, uint64_t from_id,
 /* A master was heard that does not correct us; or others named it. */
 void elect_heard(struct node *node, struct node_now now, const union node_addr *addr,
 		 uint64_t master_id, bool itself);
-/* Somebody stands who is to be preferred. */
 /* Whom we voted for leads: whoever reports does so to it from now on. */
 void elect_elected(struct node *node, struct node_now now, const union node_addr *from,
 		   uint64_t master_id);
 /* Our master has nothing to correct just now. */
 void elect_beacon(struct node *node, struct node_now now);
+/* Somebody stands who is to be preferred. */
 void elect_defer(struct node *node, struct node_now now);
 void elect_distrust(struct node *node, struct node_now now, uint64_t master_id);
 bool elect_distrusts(const struct node *node, struct node_now now, uint64_t node_id);
