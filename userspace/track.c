@@ -14,6 +14,7 @@
 #define STAMP_SLACK	1000	/* ns: of stamps on a way without delay */
 #define CRYSTAL_PART	1000	/* no crystals differ by more than one part in that */
 #define SLOPE_MAX	2e6	/* ppb: no clock slews faster */
+#define FEW	16.0	/* samples */
 #define SLOPE_SPAN	1000000LL	/* ns: too short to measure a slope */
 
 void track_init(struct track *t)
@@ -188,12 +189,15 @@ enum track_verdict track_sample(struct track *t, const struct berk_sample *s)
 	return TRACK_TAKEN;
 }
 
-/* Beforehand, the rate is what the filters say. */
+/*
+ * Beforehand, the rate is what the filters say; out of a few single samples, whose errors are
+ * no Gaussians, they say it too surely.
+ */
 static struct window_prior prior_of(const struct track *t)
 {
 	return (struct window_prior){
 		.rate_ppb = t->wander.mean.rate,
-		.rate_sigma_ppb = sqrt(t->wander.mean.p11),
+		.rate_sigma_ppb = sqrt(t->wander.mean.p11) * (1 + FEW / t->window.count),
 		.wander = t->wander.ppb,
 	};
 }

@@ -71,7 +71,8 @@ void vclock_stall(struct vclock *c, int64_t t, int64_t ns)
 {
 	rebase(c, t);
 	c->raw_base -= ns;
-	c->corr -= (double)ns;
+	/* nor has the frequency corrected anything while nothing passed */
+	c->corr -= (double)ns * (1 + c->freq_ppb * 1e-9);
 }
 
 void vclock_boot(struct vclock *c, int64_t t, int64_t raw, double offset)
