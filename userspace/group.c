@@ -24,14 +24,17 @@
 #define RATE_SIGMAS	5
 #define REFERENCE_ROUNDS	40	/* to wait for a reference that is not right yet */
 
-/* Offset to our clock at the instant m->own; clocks in mid-slew diverge until then. */
+/*
+ * Offset to our clock at the instant m->own. Where its clock has got to since it was read
+ * last is known by our RAW clock, which nobody slews.
+ */
 static double offset_at_own(const struct master *m, const struct peer *peer)
 {
 	const struct track_ref *r = &peer->ref;
-	double dt = (double)(m->own.raw_ns - r->local.raw_ns) * 1e-9;
-	double slope = r->peer_slope_ppb + peer->track.rate_ppb - r->local_slope_ppb;
+	int64_t dt = m->own.raw_ns - r->local.raw_ns;
+	double slope = r->peer_slope_ppb + peer->track.rate_ppb;
 
-	return (double)(r->peer.real_ns - r->local.real_ns) + slope * dt;
+	return (double)(r->peer.real_ns - m->own.real_ns + dt) + slope * (double)dt * 1e-9;
 }
 
 /* Slot 0 is this node, slot i + 1 is peer i. */

@@ -137,7 +137,6 @@ void master_own(struct master *m, const struct berk_sample *s)
 		return;
 	m->have_own = true;
 	m->own = s->t4;
-	m->own_set_seq = s->local_set_seq;
 }
 
 static int64_t at_least_0(double ns)
@@ -291,7 +290,6 @@ void master_finish(struct node *node, struct node_now now)
 	if (!m->have_own) {	/* nobody answered, or whoever is there reports */
 		m->have_own = true;
 		m->own = (struct berk_stamp){ .real_ns = now.real_ns, .raw_ns = now.raw_ns };
-		m->own_set_seq = 0;
 	}
 	present = members_take_stock(node, now);
 	paused = members_check_restarts(node, now);

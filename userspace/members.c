@@ -269,8 +269,7 @@ size_t members_take_stock(struct node *node, struct node_now now)
 		struct peer *peer = m->peer[i];
 
 		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
-				 m->have_own && (peer->reports ||
-						 peer->ref.local_set_seq == m->own_set_seq);
+				 m->have_own;
 		if (peer->answered)
 			answered(node, now, peer);
 		else

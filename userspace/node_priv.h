@@ -219,7 +219,6 @@ struct master {
 	/* Our own clocks at the newest T4 of the round */
 	bool have_own;
 	struct berk_stamp own;
-	uint32_t own_set_seq;
 
 	/* The group's time as a line in our RAW time; its slope is ensemble.rate_ppb */
 	bool have_group;

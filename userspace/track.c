@@ -382,7 +382,6 @@ bool track_ref(const struct track *t, struct track_ref *ref)
 	ref->peer = b->t3;
 	ref->local.raw_ns = track_local_raw(t, b->t3.raw_ns);
 	ref->local.real_ns = real_between(&b->t1, &b->t4, ref->local.raw_ns);
-	ref->local_set_seq = b->local_set_seq;
 	ref->peer_slope_ppb = 0;
 	ref->local_slope_ppb = 0;
 	/* Of a round that lost all samples but one the slope must come from before. */

@@ -61,7 +61,6 @@ struct track {
 struct track_ref {
 	struct berk_stamp peer, local;
 	double peer_slope_ppb, local_slope_ppb;	/* REALTIME per own RAW, minus 1 */
-	uint32_t local_set_seq;
 };
 
 enum track_verdict {
