@@ -217,10 +217,16 @@ struct servo_cmd servo_run(struct servo *s, int64_t raw_ns, int64_t real_ns)
 		return cmd;
 	pending = pending_at(s, raw_ns, s->kf.phase);
 	if (s->may_step && fabs(pending) > (double)s->conf.step_threshold_ns) {
+		if (!s->step_due) {	/* first everybody is to know that this clock is wrong */
+			s->step_due = true;
+			cmd.next_raw_ns = raw_ns + CONFIRM;
+			return cmd;
+		}
 		cmd.step_ns = -llrint(pending);
 		s->real += cmd.step_ns;
 		pending += (double)cmd.step_ns;
 	}
+	s->step_due = false;
 	cmd.freq_ppb = steer(s, pending, run);
 	command(s, cmd.freq_ppb);
 	return cmd;

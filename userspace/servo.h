@@ -31,6 +31,7 @@ struct servo {
 	double line_ppb;	/* REALTIME per RAW, minus 1 */
 	int64_t interval_ns;	/* until the next line is expected */
 	unsigned int may_step;	/* lines, with this one, onto which it may step */
+	bool step_due;		/* in the next turn: in this one, that is known */
 
 	double cmd_ppb;		/* frequency commanded last */
 	bool started;
