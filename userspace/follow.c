@@ -58,7 +58,7 @@ static double seconds_since(const struct follow *f, int64_t raw_ns)
 /* ns: how far the line may have left the group's time, age seconds after it was corrected. */
 static double drift(const struct follow *f, double age)
 {
-	return (DRIFT_FLOOR + SIGMAS * rate_sigma(f, age)) * age;
+	return (DRIFT_FLOOR + SIGMAS * rate_sigma(f, age) + f->moved_ppb) * age;
 }
 
 /* ns: this clock is ahead of the group's time. A reference is not steered, so it is read. */
@@ -74,7 +74,7 @@ double follow_bound(const struct node *node, struct node_now now)
 {
 	const struct follow *f = &node->follow;
 
-	return fabs(pending(node, now)) + fabs(node->servo.surprise_ns) +
+	return fabs(pending(node, now)) + fabs(node->servo.surprise_ns) + f->moved_ns +
 	       SIGMAS * fmax(f->sigma_ns, (double)f->last.sigma_ns) + (double)f->last.bound_ns +
 	       drift(f, seconds_since(f, now.raw_ns));
 }
@@ -281,12 +281,15 @@ static void blend(struct node *node, struct msg_correct *c)
 
 	g = gain(difference, own, told, &f->contradictions);
 	c->offset_ns += llrint((1 - g) * difference);
+	f->moved_ns = fmax(fabs(g * difference), f->moved_ns / 2);
 	f->withdrawn = fabs(difference) > follow_bound(node, (struct node_now){
 		.raw_ns = c->ref_raw_ns }) + SIGMAS * told + (double)c->bound_ns;
 	f->sigma_ns = mixed(g, own, told);
 	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb,
 				 &f->rate_contradictions) : 0;
-	c->freq_ppb = node->servo.line_ppb + g * (c->freq_ppb - node->servo.line_ppb);
+	difference = g * (c->freq_ppb - node->servo.line_ppb);
+	c->freq_ppb = node->servo.line_ppb + difference;
+	f->moved_ppb = fmax(fabs(difference), f->moved_ppb / 2);
 	f->rate_sigma_ppb = mixed(g, rate, c->rate_sigma_ppb);
 }
 
@@ -294,6 +297,7 @@ static void blend(struct node *node, struct msg_correct *c)
 static void believe(struct follow *f, const struct msg_correct *c)
 {
 	f->sigma_ns = (double)c->sigma_ns;
+	f->moved_ns = f->moved_ppb = 0;
 	f->withdrawn = false;
 	if (c->rate_known)
 		f->rate_sigma_ppb = c->rate_sigma_ppb;
