@@ -29,6 +29,7 @@
 #define HOLDS		6	/* intervals without correction: no beacon helps any more */
 #define ALONE		12	/* intervals without a master: better a doubtful one */
 #define DISTRUST	120	/* intervals */
+#define STANDS_BACK	30	/* intervals: who could not lead does not try again at once */
 #define SIZE_HOLDS	120	/* intervals: a group that has shrunk for so long is smaller */
 #define MUTE		5	/* intervals: a master that does not answer is worth a line */
 #define TWICE		60	/* intervals */
@@ -456,6 +457,7 @@ void elect_resign(struct node *node)
 
 void elect_hand_over(struct node *node, struct node_now now)
 {
+	node->elect.stands_back = now.raw_ns + STANDS_BACK * follow_interval(node);
 	elect_yield(node, now, successor(node), &(union node_addr){ 0 });
 }
 
@@ -560,10 +562,12 @@ static void on_seeking(struct node *node, struct node_now now)
 	}
 	if (now.raw_ns < e->due)
 		return;
-	if (node->conf.eligible)
-		claim(node, now);
-	else
+	if (!node->conf.eligible)
 		nobody_leads(node, now);
+	else if (now.raw_ns < e->stands_back)
+		e->due = e->stands_back;
+	else
+		claim(node, now);
 }
 
 static void on_following(struct node *node, struct node_now now)

@@ -17,7 +17,8 @@
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
 #define VOTES_HOLD	4	/* intervals */
-#define USELESS		24	/* intervals */
+#define USELESS		12	/* intervals */
+#define HEARD		3	/* intervals */
 #define ACK_EVERY	8	/* corrections */
 #define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
@@ -272,8 +273,13 @@ static bool useless(struct node *node, struct node_now now)
 	struct master *m = &node->master;
 	size_t others = 0;
 
-	for (size_t i = 0; i < m->n; i++)
-		others += m->peer[i]->missed < MISSED && m->peer[i]->flags & BERK_F_DRIVEN;
+	for (size_t i = 0; i < m->n; i++) {
+		const struct peer *peer = m->peer[i];
+
+		/* whose hellos come through cannot be measured for some other reason */
+		others += (peer->missed < MISSED && peer->flags & BERK_F_DRIVEN) ||
+			  now.raw_ns - peer->heard_raw < HEARD * follow_interval(node);
+	}
 	if (!others || m->outnumbered)	/* then there is nothing to be done */
 		m->served_raw = now.raw_ns;
 	return m->have_group &&

@@ -143,6 +143,7 @@ struct elect {
 	int64_t rival_raw, rival_heard_raw;	/* when it was heard first, and last */
 
 	bool changed;		/* by a reload: the others do not know yet */
+	int64_t stands_back;	/* until then others shall lead */
 	uint64_t distrusted;	/* a master that lied... */
 	int64_t distrusted_until;	/* ...and is not believed until then */
 	int64_t size_raw;	/* when it was that large */
