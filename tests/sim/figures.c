@@ -202,6 +202,12 @@ static double get_breaches(const struct metrics *m, double what)
 	return breaches;
 }
 
+static double get_misled(const struct metrics *m, double unused)
+{
+	(void)unused;
+	return m->misled * 1e-3;
+}
+
 static double get_accused(const struct metrics *m, double unused)
 {
 	(void)unused;
@@ -280,6 +286,7 @@ static const struct {
 	{ "two_masters", METRIC_COUNT, get_breaches, BREACH_TERM },	/* in one term */
 	{ "corrected_by_two", METRIC_COUNT, get_breaches, BREACH_TWO },
 	{ "breaches", METRIC_COUNT, get_breaches, -1 },	/* of what must never happen */
+	{ "misled", METRIC_US, get_misled, 0 },		/* outside a bound told by a liar */
 	{ "steps", METRIC_COUNT, get_steps, 0 },	/* once synchronised */
 	{ "backward", METRIC_US, get_backward, 0 },	/* the longest of those */
 };

@@ -30,10 +30,15 @@ static void on_exchange(struct world *w, const struct berk_sample *s)
 /* error: of its clock, ns */
 static void judge_bound(struct metrics *m, int i, double error)
 {
+	const struct host *h = &m->w->host[i];
 	double bound = m->g->bound[i];
 
-	if (error > bound + TOLERANCE && world_healthy(m->w, &m->w->host[i]))
-		watch_breach(m->w, BREACH_BOUND, &m->w->host[i],
+	if (error <= bound + TOLERANCE || !world_healthy(m->w, h))
+		return;
+	if (world_misled(m->w, h))
+		m->misled = fmax(m->misled, error - bound);
+	else
+		watch_breach(m->w, BREACH_BOUND, h,
 			     "is off by %.3f us, its bound is %.3f us", error * 1e-3, bound * 1e-3);
 }
 

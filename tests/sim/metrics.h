@@ -35,6 +35,7 @@ struct metrics {
 	double rate_clocks, rate_crystals, rate_error;
 
 	uint64_t bounds, true_bounds;
+	double misled;		/* by how much a bound was untrue that a liar told */
 	char note[120];
 };
 

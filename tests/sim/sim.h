@@ -422,6 +422,8 @@ struct set world_resolve(struct world *w, const struct set *set);
 int world_master(const struct world *w);
 /* Neither a liar nor hit by a fault, nor is its clock just being put right. */
 bool world_healthy(const struct world *w, const struct host *h);
+/* It follows a master that lies, or did not long ago. */
+bool world_misled(const struct world *w, const struct host *h);
 /* That was a moment ago, or is to come; -1: never. */
 bool world_lately(const struct world *w, int64_t when);
 void *world_alloc(void *old, size_t n, size_t size);

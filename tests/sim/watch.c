@@ -54,6 +54,14 @@ static int host_of(const struct world *w, uint64_t node_id)
 	return i < w->n ? i : -1;
 }
 
+bool world_misled(const struct world *w, const struct host *h)
+{
+	int master = host_of(w, h->state.master_id);
+
+	return master >= 0 && (w->host[master].lie.kind != LIE_NONE ||
+			       world_lately(w, w->host[master].ended));
+}
+
 int world_master(const struct world *w)
 {
 	int best = -1, most = -1;
