@@ -186,7 +186,8 @@ struct follow {
 	int64_t heard_raw;	/* when it came */
 	double sigma_ns, rate_sigma_ppb;	/* of the line held, at last.ref_raw_ns */
 	unsigned int contradictions, rate_contradictions;	/* in a row, poorer ones */
-	double moved_ns, moved_ppb;	/* the line, lately: was it right before, or is it now? */
+	/* By how much the line was moved lately, or was to be: which of the two is right? */
+	double moved_ns, moved_ppb;
 	bool withdrawn;		/* the last correction contradicts the error bound */
 	enum berk_state state;
 	bool stray_logged;	/* another master, at this term */
