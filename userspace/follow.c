@@ -281,10 +281,10 @@ static void blend(struct node *node, struct msg_correct *c)
 
 	g = gain(difference, own, told, &f->contradictions);
 	c->offset_ns += llrint((1 - g) * difference);
-	f->moved_ns = fmax(fabs(f->contradictions ? difference : g * difference),
-			   f->moved_ns / 2);
 	f->withdrawn = fabs(difference) > follow_bound(node, (struct node_now){
 		.raw_ns = c->ref_raw_ns }) + SIGMAS * told + (double)c->bound_ns;
+	f->moved_ns = fmax(fabs(f->contradictions ? difference : g * difference),
+			   f->moved_ns / 2);
 	f->sigma_ns = mixed(g, own, told);
 	g = c->rate_known ? gain(c->freq_ppb - node->servo.line_ppb, rate, c->rate_sigma_ppb,
 				 &f->rate_contradictions) : 0;

