@@ -188,6 +188,111 @@ static void test_when_all_have_changed_it_was_this_node(void **state)
 	end();
 }
 
+/* Our crystal shows in all tracks: nobody is accused of that, nor moved until it is known again. */
+static void test_our_crystal_jumps(void **state)
+{
+	(void)state;
+	lead(&plain, 6);
+	for (int i = 0; i < me.n_others; i++) {
+		struct other *o = &me.other[i];
+
+		o->ahead += gained(o->real_ppb, o->since, me.raw);
+		o->since = me.raw;
+		o->real_ppb += 5000;
+		o->raw_ahead -= gained(5000, 0, me.raw);
+		o->ppb += 5000;
+	}
+	pass(3 * S);
+	assert_true(logged("its crystal jumped"));
+	assert_false(logged("falseticker"));
+	assert_false(logged("was rebooted"));
+	assert_false(logged("the path"));
+	for (int i = 0; i < me.n_sent; i++)
+		assert_false(me.sent[i].msg.type == MSG_CORRECT &&
+			     fabs((double)me.sent[i].msg.correct.offset_ns) > 20e3);
+	pass(20 * S);
+	for (uint64_t id = 1; id <= 6; id++)
+		assert_int_equal(state_of(id), BERK_PEER_MEMBER);
+	end();
+}
+
+/* Longer ways to all of them are no sign of our crystal. */
+static void test_surprise_of_the_path(void **state)
+{
+	struct track_surprise s;
+
+	(void)state;
+	lead(&plain, 6);
+	pass(20 * S);
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < me.n_others; i++) {
+			struct peer *peer = peer_of(me.other[i].id);
+			struct berk_sample e = exchange(&me.other[i], peer->index, me.raw);
+
+			e.round = me.node->measure.round + 1;
+			e.t2.raw_ns += 100000;	/* ahead, or late there... */
+			e.t3.raw_ns += 100000;
+			if (k)
+				e.t4.raw_ns += 100000;	/* ...and not early back */
+			track_sample(&peer->track, &e);
+			assert_true(track_surprise(&peer->track, me.raw + S, &s));
+			assert_float_equal(s.phase_ns, k ? 50e3 : 100e3, 5e3);
+			assert_float_equal(s.delay_ns, k ? 100e3 : 0, 5e3);
+		}
+		assert_int_equal(common_surprise(&me.node->master, me.raw + S), !k);
+		for (int i = 0; i < me.n_others; i++)
+			track_update(&peer_of(me.other[i].id)->track, me.raw + S);
+		me.raw += 2 * S;
+	}
+	end();
+}
+
+/* --- whether this node is fit to lead */
+
+/* Who agreed with the others, and now cannot any more, is more likely wrong than they are. */
+static void test_who_cannot_agree_any_more_hands_over(void **state)
+{
+	(void)state;
+	lead(&plain, 4);
+	for (uint64_t id = 1; id <= 4; id++)
+		other(id)->ahead = id % 2 ? 20 * MS : -20 * MS;
+	pass(8 * S);
+	assert_true(logged("somebody else shall lead"));
+	assert_true(me.node->elect.stance != LEADING);
+	/* and leaves it to the others for a while */
+	pass(20 * S);
+	assert_int_equal(count_said(MSG_CLAIM), 0);
+	pass(20 * S);
+	assert_true(count_said(MSG_CLAIM) > 0);
+	end();
+}
+
+static void test_who_can_measure_nobody_hands_over(void **state)
+{
+	bool gave_up = false;
+
+	(void)state;
+	lead(&plain, 3);
+	for (uint64_t id = 1; id <= 3; id++)
+		other(id)->silent = true;
+	for (int i = 0; i < 20 && !gave_up; i++) {
+		for (uint64_t id = 1; id <= 3; id++)
+			hear(id, (struct msg_hello){ .kind = MSG_ANNOUNCE, .eligible = true,
+						     .priority = 100 });
+		pass(S);
+		gave_up = logged("nobody could be corrected");
+	}
+	assert_true(gave_up);
+	end();
+	/* where nobody is heard, there is nobody to hand over to */
+	lead(&plain, 3);
+	for (uint64_t id = 1; id <= 3; id++)
+		other(id)->silent = true;
+	pass(40 * S);
+	assert_int_equal(me.node->elect.stance, LEADING);
+	end();
+}
+
 /* A clock that stands still or jumps all the time is no clock. */
 static void test_a_restless_clock_is_left_out(void **state)
 {
@@ -459,6 +564,10 @@ int main(void)
 		cmocka_unit_test(test_stamps_that_contradict_themselves),
 		cmocka_unit_test(test_a_restarted_peer_may_step),
 		cmocka_unit_test(test_when_all_have_changed_it_was_this_node),
+		cmocka_unit_test(test_our_crystal_jumps),
+		cmocka_unit_test(test_surprise_of_the_path),
+		cmocka_unit_test(test_who_cannot_agree_any_more_hands_over),
+		cmocka_unit_test(test_who_can_measure_nobody_hands_over),
 		cmocka_unit_test(test_a_restless_clock_is_left_out),
 		cmocka_unit_test(test_order_of_standbys),
 		cmocka_unit_test(test_everybody_is_told_its_rank),

@@ -450,6 +450,34 @@ static void test_congestion(void **state)
 	assert_float_equal(c.track.asymmetry_ns, 0, 0);
 }
 
+/*
+ * Random stamps of before leave exchanges that look well, each for itself, but that no
+ * phase at all explains together.
+ */
+static void test_stamps_were_random(void **state)
+{
+	(void)state;
+	begin(20e3, 50e3, 10e3);
+	for (int i = 0; i < 100; i++) {
+		struct berk_sample s = exchange();
+
+		s.round = ++c.round;
+		if (i < 60) {
+			s.t1.raw_ns += llrint((uniform() - 0.5) * 4e6);
+			s.t4.raw_ns += llrint((uniform() - 0.5) * 4e6);
+		}
+		track_sample(&c.track, &s);
+		track_update(&c.track, c.now + 10 * MS);
+		c.now += S;
+	}
+	for (int i = 0; i < 3; i++) {
+		burst(8, S / 4);
+		assert_true(fabs(phase_error()) < 5 * c.track.sigma_ns);
+		assert_true(c.track.sigma_ns < 5e3);
+	}
+	assert_true(c.track.delay_ns > 90e3 && c.track.delay_ns < 130e3);
+}
+
 static void test_silence(void **state)
 {
 	double sigma;
@@ -576,6 +604,7 @@ int main(void)
 		cmocka_unit_test(test_route_flaps),
 		cmocka_unit_test(test_any_route),
 		cmocka_unit_test(test_congestion),
+		cmocka_unit_test(test_stamps_were_random),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_warm_start),
 		cmocka_unit_test(test_reboot_unseen),
