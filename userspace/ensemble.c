@@ -87,21 +87,29 @@ static double trimmed_mean(double *value, size_t n)
 	return value[f] + sum;
 }
 
-/* Uncertainties of the mean, from the weights. */
+/*
+ * Uncertainties of the mean, from the weights. Whoever is left out for its noise in one round
+ * is in the group's time all the same, so its path counts in the bound.
+ */
 static void summarise(struct ensemble *e)
 {
-	double var = 0;
+	double var = 0, weighted = 0, all = 0;
+	size_t n = 0;
 
 	e->used = 0;
-	e->bound_ns = 0;
 	for (size_t i = 0; i < e->n; i++) {
 		const struct ensemble_member *m = &e->member[i];
 
 		e->used += m->weight > 0;
 		var += m->weight * m->weight * m->sigma_ns * m->sigma_ns;
-		e->bound_ns += m->weight * m->bound_ns;
+		weighted += m->weight * m->bound_ns;
+		if (m->agrees) {
+			all += m->bound_ns;
+			n++;
+		}
 	}
 	e->sigma_ns = sqrt(var);
+	e->bound_ns = n ? fmax(weighted, all / (double)n) : weighted;
 }
 
 bool ensemble_gather(struct ensemble *e)

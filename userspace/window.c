@@ -272,7 +272,7 @@ static double turn(const struct hull *h, double x, double y)
 static void hull_make(struct hull *h, const struct side *s, const struct window_prior *prior,
 		      double spread)
 {
-	double tail = TAIL * spread + 3 * prior->rate_sigma_ppb * s->x[s->n - 1];
+	double tail = TAIL * spread + 3 * prior->rate_sigma_ppb * fabs(s->x[s->n - 1]);
 	double least = INFINITY;
 
 	h->n = h->counted = 0;
@@ -417,8 +417,8 @@ bool window_estimate(const struct window *w, int64_t now, const struct window_pr
 			   (su * su + sv * sv) / 4 + STAMP_VAR);
 	e->rate_ppb = prior->rate_ppb + p.best_slope + p.slope;
 	e->rate_sigma_ppb = sqrt(2 * p.slope_var + prior->wander * prior->wander *
-				 (u.mean_x + v.mean_x) / 2);
+				 fabs(u.mean_x + v.mean_x) / 2);
 	e->delay_ns = fmax(p.best.delay, 0);
 	e->room_ns = room;
-	return true;
+	return isfinite(e->phase) && isfinite(e->sigma_ns);
 }

@@ -85,7 +85,10 @@ double window_walk(double wander, double dt);
  */
 void window_learn(struct window *w, unsigned int n, int64_t now, const struct window_prior *prior);
 
-/* Phase and rate at local raw time now. False if a direction has no point. */
+/*
+ * Phase and rate at local raw time now. False if a direction has no point, or if they are
+ * of such nonsense that nothing comes of them.
+ */
 bool window_estimate(const struct window *w, int64_t now, const struct window_prior *prior,
 		     struct window_estimate *e);
 

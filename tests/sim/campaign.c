@@ -265,8 +265,8 @@ char *campaign_text(uint64_t seed)
 		}
 	}
 	fprintf(c.out, "expect two_masters <= 0 always\nexpect corrected_by_two <= 0 always\n"
-		"expect masters <= 2 always\nexpect rate_excess <= 0.1ppm always\n"
-		"expect coverage >= 99.8%%\n");
+		"expect masters <= 1 always\nexpect rate_excess <= 0.1ppm always\n"
+		"expect coverage >= 99%% always\nexpect breaches <= 0\n");
 	fclose(c.out);
 	return text;
 }

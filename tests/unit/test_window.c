@@ -339,6 +339,25 @@ static void test_few(void **state)
 	assert_finite(&e);
 }
 
+/* Stamps that were wrong may be of the future. */
+static void test_the_future(void **state)
+{
+	struct window_prior prior = { .rate_sigma_ppb = 350e3, .wander = 4 };
+	struct window_estimate e;
+	struct window w = { 0 };
+
+	(void)state;
+	rng = 5;
+	for (int i = 0; i < 6; i++) {
+		struct window_point p = exchange(START + i * 5000000LL, 1e6, 0, quiet);
+
+		window_add(&w, &p);
+	}
+	window_learn(&w, w.count, START - 10 * S, &prior);
+	assert_true(window_estimate(&w, START - 10 * S, &prior, &e));
+	assert_finite(&e);
+}
+
 /* All at one instant, years apart, phases of centuries, priors of nothing and of anything */
 static void test_extremes(void **state)
 {
@@ -383,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_reach),
 		cmocka_unit_test(test_sigma_is_honest),
 		cmocka_unit_test(test_few),
+		cmocka_unit_test(test_the_future),
 		cmocka_unit_test(test_extremes),
 	};
 
