@@ -21,29 +21,25 @@ int ensemble_reserve(struct ensemble *e, size_t n)
 {
 	struct ensemble_member *member;
 	struct ensemble_edge *edge;
-	double *sorted, *change;
+	double *sorted;
 
 	if (n <= e->size)
 		return 0;
 	n += n / 2;
 	member = calloc(n, sizeof(*member));
 	sorted = calloc(n, sizeof(*sorted));
-	change = calloc(n, sizeof(*change));
 	edge = calloc(2 * n, sizeof(*edge));
-	if (!member || !sorted || !change || !edge) {
+	if (!member || !sorted || !edge) {
 		free(member);
 		free(sorted);
-		free(change);
 		free(edge);
 		return -ENOMEM;
 	}
 	free(e->member);
 	free(e->sorted);
-	free(e->change);
 	free(e->edge);
 	e->member = member;
 	e->sorted = sorted;
-	e->change = change;
 	e->edge = edge;
 	e->n = 0;
 	e->size = n;
@@ -54,7 +50,6 @@ void ensemble_free(struct ensemble *e)
 {
 	free(e->member);
 	free(e->sorted);
-	free(e->change);
 	free(e->edge);
 	*e = (struct ensemble){ 0 };
 }

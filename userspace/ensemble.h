@@ -36,7 +36,6 @@ struct ensemble {
 	struct ensemble_member *member;	/* size of them; [0..n) are set by the caller */
 	size_t n, size;
 	double *sorted;			/* scratch, size */
-	double *change;			/* scratch, size */
 	struct ensemble_edge *edge;	/* scratch, 2 * size */
 
 	/* Results */

@@ -239,7 +239,8 @@ static bool common_surprise(struct master *m, int64_t now)
 	return fabs(sum) > fmax(COMMON * sqrt((double)n), COMMON_MEAN * (double)n);
 }
 
-bool members_update_tracks(struct node *node, struct node_now now)
+/* True if our own crystal is not what it was. */
+static bool update_tracks(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	bool common = common_surprise(m, now.raw_ns);
@@ -264,7 +265,7 @@ size_t members_take_stock(struct node *node, struct node_now now)
 	for (size_t i = 0; i < m->n; i++)
 		if (m->peer[i]->dropped && m->peer[i]->standing.why == BERK_WHY_NOISE)
 			track_init(&m->peer[i]->track);	/* what it said before, too */
-	m->changed = members_update_tracks(node, now);
+	m->changed = update_tracks(node, now);
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 

@@ -421,8 +421,6 @@ void check_restart(struct node *node);
 /* members.c */
 void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_peer_reason why);
 bool members_corrigible(const struct node *node, const struct peer *peer);
-/* At the end of a round. True if all differ from what was expected: our own crystal does. */
-bool members_update_tracks(struct node *node, struct node_now now);
 /* Brings every peer up to date. Returns how many can be corrected. */
 size_t members_take_stock(struct node *node, struct node_now now);
 /* Peers whose RAW clocks jumped. True if it was rather ours: this node was paused. */
