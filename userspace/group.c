@@ -19,6 +19,7 @@
 #define SLOPE		10e3	/* ppb: a clock that leaves with that slope drifts */
 #define ASYMMETRIC	20e3	/* ns: worth a remark */
 #define DISCORD		10	/* rounds without a majority: start over */
+#define AGREED		30	/* rounds with one: that was no mere chance */
 #define TOLERANCE_MIN	20e3	/* ns: smaller differences are no contradiction */
 #define TOLERANCE_PART	8	/* of the step threshold */
 #define RATE_SIGMAS	5
@@ -366,13 +367,13 @@ bool group_agree(struct node *node, struct node_now now, double expected)
 	if (ensemble_agree(e, tol, expected)) {
 		expel(node, now);
 		m->discord = 0;
-		m->agreed = true;
+		m->agreed++;
 		return true;
 	}
 	if (!m->discord++)
 		node_say(node, now.raw_ns, LOG_ERR,
 			 "the clocks contradict each other and no majority agrees: correcting nothing");
-	if (m->agreed && m->discord >= DISCORD / 2) {	/* more likely it is us */
+	if (m->agreed >= AGREED && m->discord >= DISCORD / 2) {	/* more likely it is us */
 		node_say(node, now.raw_ns, LOG_ERR, "still no majority: somebody else shall lead");
 		elect_hand_over(node, now);
 	} else if (m->discord >= DISCORD) {

@@ -20,7 +20,6 @@
 #define USELESS		12	/* intervals */
 #define HEARD		3	/* intervals */
 #define ACK_EVERY	8	/* corrections */
-#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 
 /*
  * A node that was in the group takes it over as it knows it: its own line is the
@@ -57,8 +56,7 @@ void master_begin(struct node *node, struct node_now now)
 	m->steered = m->steer_free = false;
 	m->steer_ppb = m->astray_ns = 0;
 	m->origin = node->conf.cluster;
-	m->waited = m->discord = m->hold = 0;
-	m->agreed = false;
+	m->waited = m->discord = m->agreed = m->hold = 0;
 	m->ensemble.rate_known = m->ensemble.rate_settled = false;
 	m->ensemble.rate_members = 0;
 	m->ensemble.rate_age = 0;

@@ -37,6 +37,7 @@ static inline bool term_absurd(uint32_t a, uint32_t b)
 #define UNACKED		16	/* corrections without acknowledgement: no member */
 #define MISSED		2	/* rounds without an answer: silent */
 #define RATE_UNKNOWN	100e3	/* ppb */
+#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 #define REPORTED	64	/* samples that wait to be reported */
 #define WITNESSES_MAX	8	/* more are not asked */
 
@@ -229,7 +230,7 @@ struct master {
 	struct standing self;
 	unsigned int waited;	/* rounds for all peers to turn up at the very start */
 	unsigned int discord;	/* rounds in a row without a majority... */
-	bool agreed;		/* ...and there was one before, in this term */
+	unsigned int agreed;	/* ...and rounds with one, in this term */
 	unsigned int hold;	/* rounds to come in which only this node is corrected */
 	double sigma_ns, bound_ns;	/* of the group's time, when others last took part */
 	bool alone;		/* logged */

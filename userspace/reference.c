@@ -15,7 +15,8 @@
 #include "node_priv.h"
 
 #define PULL_TIME	16.0	/* s: over which a phase is pulled in */
-#define FREE		1e6	/* ppb, and per s: a new group is not held back */
+#define FREE_PULL	10e3	/* ppb: while a new group is not held back... */
+#define FREE_TIME	1.0	/* s: ...and has the rate after that */
 #define RATE_KNOWN	200.0	/* ppb, 1 sigma */
 #define DISAGREE	100e3	/* ns: two references that are further apart contradict */
 #define JUMP		100e3	/* ns from one round to the next */
@@ -57,12 +58,13 @@ static bool steady(struct node *node, struct node_now now, struct peer *peer,
 	double moved = s->offset - peer->drift_ns;
 	double may = JUMP + fabs(s->rate - group_rate(m)) * (double)m->period_ns * 2e-9;
 	double turned = s->rate - peer->standing.rate_seen;
-	double may_turn = RATE_JUMP + RATE_SIGMAS * peer->track.rate_sigma_ppb;
+	double may_turn = RATE_JUMP + RATE_SIGMAS * s->rate_sigma;
 	bool first = isnan(turned), known = peer->standing.close >= FIRST;
 
 	peer->drift_ns = s->offset;
 	peer->standing.rate_seen = s->rate;
-	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX || (known && fabs(turned) > may_turn))
+	if (fabs(s->rate - m->ensemble.rate_ppb) > RATE_MAX + RATE_SIGMAS * s->rate_sigma ||
+	    (known && fabs(turned) > may_turn))
 		doubt(node, now, peer, BERK_WHY_DRIFT);
 	else if (!first && fabs(moved) > may)
 		doubt(node, now, peer, BERK_WHY_STEPPED);
@@ -161,12 +163,12 @@ void reference_steer(struct node *node, struct node_now now)
 {
 	struct master *m = &node->master;
 	const struct ensemble *e = &m->ensemble;
-	double limit = m->steer_free ? FREE : node->conf.reference_limit_ppb;
-	double dt = (double)m->period_ns * 1e-9, want;
+	double limit = node->conf.reference_limit_ppb, dt = (double)m->period_ns * 1e-9;
+	bool unbound = m->steer_free, follow;
+	double pull, turn;
 	struct seen seen[REFERENCES], mean = { 0 };
 	uint64_t origin = 0;
 	size_t n = 0;
-	bool follow;
 
 	if (node->conf.reference && node->right && !from_us(node, node->origin)) {
 		origin = node->origin;
@@ -191,9 +193,15 @@ void reference_steer(struct node *node, struct node_now now)
 	m->astray_ns = follow ? fabs(mean.offset) : 0;
 	m->origin = follow ? origin : node->conf.cluster;
 	say(node, now, n, follow);
-	m->steer_free &= !e->rate_settled || mean.rate_sigma > RATE_KNOWN;
-	if (!follow)
+	if (e->rate_settled && mean.rate_sigma < RATE_KNOWN)	/* or there is none */
+		m->steer_free = false;
+	if (!follow || mean.rate_sigma > RATE_USABLE)
 		return;
-	want = mean.rate - e->rate_ppb + fmax(fmin(mean.offset / PULL_TIME, limit), -limit);
-	m->steer_ppb += fmax(fmin(want - m->steer_ppb, limit * dt), -limit * dt);
+	pull = unbound ? FREE_PULL : limit;
+	pull = fmax(fmin(mean.offset / PULL_TIME, pull), -pull);
+	turn = mean.rate - e->rate_ppb + pull - m->steer_ppb;
+	if (unbound)
+		m->steer_ppb += turn * fmin(dt / FREE_TIME, 1);
+	else
+		m->steer_ppb += fmax(fmin(turn, limit * dt), -limit * dt);
 }

@@ -254,6 +254,7 @@ static void test_who_cannot_agree_any_more_hands_over(void **state)
 {
 	(void)state;
 	lead(&plain, 4);
+	pass(30 * S);
 	for (uint64_t id = 1; id <= 4; id++)
 		other(id)->ahead = id % 2 ? 20 * MS : -20 * MS;
 	pass(8 * S);
