@@ -343,7 +343,7 @@ void ensemble_inherit_rate(struct ensemble *e, double rate_ppb, double sigma_ppb
 
 	e->rate_ppb = e->rate_goal_ppb = rate_ppb;
 	e->rate_sigma_ppb = sigma_ppb;
-	e->rate_known = true;
+	e->rate_known = sigma_ppb < RATE_SIGMA_MAX;
 	e->rate_settled = sure;
 	e->rate_age = sure ? RATE_YOUNG : 0;
 	e->rate_members = members;

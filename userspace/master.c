@@ -17,7 +17,7 @@
 #define FAST_MAX	SECOND
 #define FAST_AGAIN	16	/* intervals between two times of quick rounds */
 #define VOTES_HOLD	4	/* intervals */
-#define USELESS		12	/* intervals */
+#define USELESS		24	/* intervals */
 #define HEARD		3	/* intervals */
 #define ACK_EVERY	8	/* corrections */
 
@@ -32,7 +32,7 @@ static void inherit(struct node *node, struct node_now now)
 	const struct follow *f = &node->follow;
 
 	m->have_group = f->heard && f->state != BERK_STATE_UNSYNCHRONISED &&
-			f->rate_sigma_ppb < RATE_USABLE && node->servo.have_line;
+			node->servo.have_line;
 	if (!m->have_group)
 		return;
 	ensemble_inherit_rate(e, node->servo.line_ppb, f->rate_sigma_ppb, f->last.members);

@@ -276,7 +276,7 @@ static void test_who_can_measure_nobody_hands_over(void **state)
 	lead(&plain, 3);
 	for (uint64_t id = 1; id <= 3; id++)
 		other(id)->silent = true;
-	for (int i = 0; i < 20 && !gave_up; i++) {
+	for (int i = 0; i < 40 && !gave_up; i++) {
 		for (uint64_t id = 1; id <= 3; id++)
 			hear(id, (struct msg_hello){ .kind = MSG_ANNOUNCE, .eligible = true,
 						     .priority = 100 });

@@ -120,10 +120,15 @@ def report_mode(lab):
         start(lab, lambda g: lines if g in closed else ())
         old, took, _ = leader(lab)
         lab.hold(GOOD_US, 3, PATIENCE)
-        peers = {p["address"].rsplit(":", 1)[0]: p for p in old.berkctl("peers")}
+        peers = {}
+
+        def all_members():
+            peers.update({p["address"].rsplit(":", 1)[0]: p for p in old.berkctl("peers")})
+            return all(peers[g.ip]["state"] == "member" for g in closed)
+
+        old.wait("three members that report", PATIENCE, all_members)
         for g in closed:
-            p = peers[g.ip]
-            want(p["state"] == "member" and not p["probes"], f"{g.name} at {old.name}: {p}")
+            want(not peers[g.ip]["probes"], f"{g.name} at {old.name}: {peers[g.ip]}")
             rules = g.sh("nft list ruleset")
             want("packets 0 " not in rules, f"{g.name}: nothing was blocked: {rules}")
         old.stop_berkd()
