@@ -56,7 +56,7 @@ void master_begin(struct node *node, struct node_now now)
 	m->steered = m->steer_free = false;
 	m->steer_ppb = m->astray_ns = 0;
 	m->origin = node->conf.cluster;
-	m->waited = m->discord = m->agreed = m->hold = 0;
+	m->waited = m->discord = m->agreed = m->hold = m->restarts = 0;
 	m->ensemble.rate_known = m->ensemble.rate_settled = false;
 	m->ensemble.rate_members = 0;
 	m->ensemble.rate_age = 0;

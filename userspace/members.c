@@ -195,8 +195,15 @@ bool members_check_restarts(struct node *node, struct node_now now)
 		m->hold = RECOVER;
 		node_say(node, now.raw_ns, LOG_WARNING,
 			 "this node was paused, or its crystal jumped: asking the others for the time");
+		m->restarts += RESTARTS;
+		if (m->restarts >= RESTLESS) {
+			node_say(node, now.raw_ns, LOG_ERR,
+				 "this node's clock jumps all the time: somebody else shall lead");
+			elect_hand_over(node, now);
+		}
 		return true;
 	}
+	m->restarts -= m->restarts > 0;
 	for (size_t i = 0; i < m->n; i++) {
 		struct peer *peer = m->peer[i];
 

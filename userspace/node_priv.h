@@ -238,6 +238,7 @@ struct master {
 	uint32_t followers;	/* in the last round, this node included; 0: no group */
 	int64_t served_raw;	/* when anybody was corrected */
 	bool changed;		/* our own crystal, in this round */
+	unsigned int restarts;	/* of ours, as of peers */
 	bool outnumbered;	/* quorum: corrects nothing */
 	uint32_t term_before;	/* that our members may still be in */
 
