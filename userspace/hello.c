@@ -8,6 +8,7 @@
 #define YOUNG		4	/* intervals */
 #define ANSWERS		8
 #define ASK_AGAIN	250000000LL	/* ns */
+#define STRAY	3	/* intervals without a master: it will not find its own again */
 
 static const union node_addr everybody;
 
@@ -125,6 +126,22 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	e->rival_heard_raw = now.raw_ns;
 }
 
+/*
+ * We lead, and somebody without a master has been in a newer term than ours: it could not
+ * follow us. But it may only have missed a few corrections of a master that lives.
+ */
+static void meet_stray(struct node *node, struct node_now now, uint32_t term)
+{
+	struct elect *e = &node->elect;
+	int64_t interval = follow_interval(node);
+
+	if (now.raw_ns - e->stray_heard_raw > STRAY * interval)
+		e->stray_raw = now.raw_ns;
+	e->stray_heard_raw = now.raw_ns;
+	if (!e->rival_id && now.raw_ns - e->stray_raw >= STRAY * interval)
+		elect_raise_term(node, term);
+}
+
 /* Nodes that have not heard of our election yet still name the master before us. */
 static bool of_other_group(const struct node *node, const struct msg_hello *h)
 {
@@ -165,7 +182,7 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	if (of_other_group(node, h))
 		meet_group(node, now, from, h);
 	else if (term_newer(h->term, node->term) && !is_vote(h->kind) && h->kind != MSG_CLAIM)
-		elect_raise_term(node, h->term);	/* it could not follow us */
+		meet_stray(node, now, h->term);
 	if (from_id == node->elect.rival_id && !h->master)
 		node->elect.rival_id = 0;	/* it has given in */
 	peer = peer_by_id(node, from_id);
@@ -182,8 +199,8 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	    h->kind == MSG_ASK && peer->standing.state == BERK_PEER_MEMBER)
 		stranger = true;
 	hello_introduce(peer, h);
-	if (!h->master_id || of_the_past(node, now, h))
-		peer->given = h->term;	/* it follows nobody */
+	if ((!h->master_id || of_the_past(node, now, h)) && !term_newer(h->term, node->term))
+		peer->given = h->term;	/* it follows nobody, and would follow us */
 	if (stranger)
 		master_hurry(node, now);
 }

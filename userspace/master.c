@@ -248,19 +248,29 @@ static void say_alone(struct node *node, struct node_now now, bool alone)
 	m->alone = alone;
 }
 
+/* A round that is lost makes no group smaller. */
+static uint32_t count_clocks(const struct master *m)
+{
+	uint32_t n = 1;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->peer[i]->here;
+	return n;
+}
+
 /* With a majority as quorum, less than that corrects nobody, not even itself. */
-static bool quorate(struct node *node, struct node_now now, size_t present)
+static bool quorate(struct node *node, struct node_now now, uint32_t clocks)
 {
 	struct master *m = &node->master;
 	/* who has voted is there, even if its report is still on the way */
 	bool few = node->conf.quorum == NODE_QUORUM_MAJORITY &&
 		   now.raw_ns - node->elect.since > VOTES_HOLD * follow_interval(node) &&
-		   2 * (present + 1) <= elect_whole(node);
+		   2 * clocks <= elect_whole(node);
 
 	if (few && !m->outnumbered)
 		node_say(node, now.raw_ns, LOG_WARNING,
-			 "%zu of %zu nodes are left, no majority: correcting nothing",
-			 present + 1, elect_whole(node));
+			 "%" PRIu32 " of %zu nodes are left, no majority: correcting nothing",
+			 clocks, elect_whole(node));
 	m->outnumbered = few;
 	return !few;
 }
@@ -289,6 +299,7 @@ void master_finish(struct node *node, struct node_now now)
 	struct master *m = &node->master;
 	double expected = NAN;
 	bool paused;
+	uint32_t clocks;
 	size_t present;
 
 	if (!m->have_own) {	/* nobody answered, or whoever is there reports */
@@ -297,8 +308,9 @@ void master_finish(struct node *node, struct node_now now)
 	}
 	present = members_take_stock(node, now);
 	paused = members_check_restarts(node, now);
-	say_alone(node, now, m->n && !present);
-	m->followers = m->have_group ? (uint32_t)present + 1 : 0;
+	clocks = count_clocks(m);
+	say_alone(node, now, m->n && clocks == 1);
+	m->followers = m->have_group ? clocks : 0;
 	elect_round(node, now);
 	if (node->elect.stance != LEADING)
 		return;
@@ -309,7 +321,7 @@ void master_finish(struct node *node, struct node_now now)
 		return;
 	}
 	/* where there is a group already, none is founded beside it */
-	if (quorate(node, now, present) &&
+	if (quorate(node, now, clocks) &&
 	    (m->have_group || (present && !node->elect.rival_id))) {
 		group_fill(node);
 		if (m->have_group && !paused)

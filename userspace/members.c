@@ -27,6 +27,7 @@ void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_pe
 
 static void missed(struct node *node, struct node_now now, struct peer *peer)
 {
+	int64_t patience = (peer->missed + 1) * follow_interval(node) * 3 / 4;
 	char text[PEER_TEXT];
 
 	if (peer->dropped && peer->standing.state != BERK_PEER_FALSETICKER) {
@@ -35,7 +36,8 @@ static void missed(struct node *node, struct node_now now, struct peer *peer)
 			 "the stamps of peer %s contradict each other: left out",
 			 peer_text(peer, text));
 	}
-	if (peer->dropped)
+	/* of quick rounds there are several in one interval */
+	if (peer->dropped || now.raw_ns - peer->sampled_raw < patience)
 		return;
 	if (++peer->missed < MISSED || peer->standing.state == BERK_PEER_SILENT)
 		return;
@@ -278,12 +280,15 @@ size_t members_take_stock(struct node *node, struct node_now now)
 
 		peer->have_ref = peer->answered && track_ref(&peer->track, &peer->ref) &&
 				 m->have_own;
-		if (peer->answered)
+		if (peer->answered) {
 			answered(node, now, peer);
-		else
+			peer->here = members_corrigible(node, peer);
+			present += peer->here;
+		} else {
 			missed(node, now, peer);
+			peer->here &= !peer->dropped && peer->missed < MISSED;
+		}
 		peer->dropped = 0;
-		present += members_corrigible(node, peer);
 	}
 	peers_forget(node, now);
 	return present;

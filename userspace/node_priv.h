@@ -95,6 +95,7 @@ struct peer {
 	double drift_ns;	/* how far it is from the line, on average */
 
 	unsigned int missed;	/* rounds in a row without an answer */
+	bool here;		/* could be corrected when it answered last, not long ago */
 	unsigned int unacked;	/* corrections in a row without an acknowledgement */
 	bool acked;		/* any, since it came or came back */
 	bool may_step;		/* its RAW clock started anew; until it acknowledges */
@@ -142,6 +143,9 @@ struct elect {
 	union node_addr rival_addr;
 	uint32_t rival_size, rival_term;
 	int64_t rival_raw, rival_heard_raw;	/* when it was heard first, and last */
+
+	/* Nodes that have no master, and were in newer terms than ours */
+	int64_t stray_raw, stray_heard_raw;	/* when one was heard first, and last */
 
 	bool changed;		/* by a reload: the others do not know yet */
 	int64_t stands_back;	/* until then others shall lead */

@@ -308,7 +308,10 @@ static void test_a_newcomer_is_measured_soon(void **state)
 	end();
 }
 
-/* Otherwise it would answer its corrections with STALE for ever. */
+/*
+ * Otherwise it would answer its corrections with STALE for ever. But first it has the time
+ * to find its own master again.
+ */
 static void test_a_newer_term_is_overtaken(void **state)
 {
 	struct msg_hello h = of_kind(MSG_ASK);
@@ -316,10 +319,39 @@ static void test_a_newer_term_is_overtaken(void **state)
 	(void)state;
 	lead(&plain, 2);
 	h.term = me.node->term + 1000;
-	hear(3, h);
+	for (int i = 0; i < 3; i++) {
+		hear(3, h);
+		assert_true(me.node->term < h.term);
+		pass(S);
+	}
+	pass(4 * S);
+	for (int i = 0; i < 4; i++) {	/* long after that it begins anew */
+		assert_true(me.node->term < h.term);
+		hear(3, h);
+		pass(S);
+	}
 	assert_true(me.node->term > h.term);
 	pass(2 * S);
 	assert_int_equal(corrected(1)->term, me.node->term);
+	end();
+}
+
+/* It may be that one's, which knows how many it has lost only when it has made a round. */
+static void test_strays_wait_for_the_rival(void **state)
+{
+	struct msg_hello h = of_kind(MSG_ASK);
+	uint32_t term;
+
+	(void)state;
+	lead(&plain, 2);
+	term = me.node->term;
+	h.term = term + 1000;
+	for (int i = 0; i < 5; i++) {
+		hear(5, of_master(5, h.term, 1));
+		hear(3, h);
+		assert_int_equal(me.node->term, term);
+		pass(S * 9 / 10);
+	}
 	end();
 }
 
@@ -432,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_own_echo_is_nobody),
 		cmocka_unit_test(test_a_newcomer_is_measured_soon),
 		cmocka_unit_test(test_a_newer_term_is_overtaken),
+		cmocka_unit_test(test_strays_wait_for_the_rival),
 		cmocka_unit_test(test_another_master_is_a_rival),
 		cmocka_unit_test(test_a_rival_known_at_second_hand_is_asked),
 		cmocka_unit_test(test_members_of_the_last_master_are_no_rivals),

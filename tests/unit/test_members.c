@@ -52,6 +52,32 @@ static void test_silent_after_two_rounds(void **state)
 	end();
 }
 
+/* Nor do quick rounds make anybody silent sooner. */
+static void test_a_lost_round_makes_no_group_smaller(void **state)
+{
+	(void)state;
+	lead(&plain, 3);
+	for (uint64_t id = 1; id <= 3; id++)
+		other(id)->silent = true;
+	master_hurry(me.node, now());
+	pass(S);
+	assert_true(me.rounds >= 3);
+	assert_int_equal(me.node->master.followers, 4);
+	assert_false(logged("no peer to keep time with"));
+	for (uint64_t id = 1; id <= 3; id++) {
+		assert_int_equal(state_of(id), BERK_PEER_MEMBER);
+		other(id)->silent = false;
+	}
+	pass(2 * S);
+	assert_int_equal(me.node->master.followers, 4);
+	/* but who turns to another master is not one of us, even for one round */
+	other(2)->term = me.node->term + 7;
+	pass(S);
+	assert_int_equal(state_of(2), BERK_PEER_FOREIGN);
+	assert_int_equal(me.node->master.followers, 3);
+	end();
+}
+
 static void test_no_daemon_there(void **state)
 {
 	(void)state;
@@ -558,6 +584,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_silent_after_two_rounds),
+		cmocka_unit_test(test_a_lost_round_makes_no_group_smaller),
 		cmocka_unit_test(test_no_daemon_there),
 		cmocka_unit_test(test_who_never_acknowledges_is_left_out),
 		cmocka_unit_test(test_who_follows_another_is_foreign),
