@@ -126,22 +126,6 @@ static void meet_group(struct node *node, struct node_now now, const union node_
 	e->rival_heard_raw = now.raw_ns;
 }
 
-/*
- * We lead, and somebody without a master has been in a newer term than ours: it could not
- * follow us. But it may only have missed a few corrections of a master that lives.
- */
-static void meet_stray(struct node *node, struct node_now now, uint32_t term)
-{
-	struct elect *e = &node->elect;
-	int64_t interval = follow_interval(node);
-
-	if (now.raw_ns - e->stray_heard_raw > STRAY * interval)
-		e->stray_raw = now.raw_ns;
-	e->stray_heard_raw = now.raw_ns;
-	if (!e->rival_id && now.raw_ns - e->stray_raw >= STRAY * interval)
-		elect_raise_term(node, term);
-}
-
 /* Nodes that have not heard of our election yet still name the master before us. */
 static bool of_other_group(const struct node *node, const struct msg_hello *h)
 {
@@ -162,6 +146,24 @@ static bool of_the_past(const struct node *node, struct node_now now, const stru
 	       now.raw_ns - node->elect.since < YOUNG * follow_interval(node);
 }
 
+/*
+ * Without a master, and of another group than ours: it may only have missed a few corrections
+ * of a master that lives, and would count for us when it is to be decided who stays.
+ */
+static bool strays(const struct node *node, struct node_now now, struct peer *peer,
+		   const struct msg_hello *h)
+{
+	int64_t patience = STRAY * follow_interval(node);
+
+	if (h->master_id || h->term == node->term || h->term == node->master.term_before ||
+	    (!h->synced && !term_newer(h->term, node->term)))
+		return false;
+	if (now.raw_ns - peer->stray_heard_raw > patience)
+		peer->stray_raw = now.raw_ns;
+	peer->stray_heard_raw = now.raw_ns;
+	return node->elect.rival_id || now.raw_ns - peer->stray_raw < patience;
+}
+
 void hello_introduce(struct peer *peer, const struct msg_hello *h)
 {
 	peer->instance = h->instance;
@@ -177,12 +179,11 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 			    uint64_t from_id, const struct msg_hello *h)
 {
 	struct peer *peer;
-	bool stranger;
+	bool stranger, newer = term_newer(h->term, node->term) && !is_vote(h->kind) &&
+			       h->kind != MSG_CLAIM && !of_other_group(node, h);
 
 	if (of_other_group(node, h))
 		meet_group(node, now, from, h);
-	else if (term_newer(h->term, node->term) && !is_vote(h->kind) && h->kind != MSG_CLAIM)
-		meet_stray(node, now, h->term);
 	if (from_id == node->elect.rival_id && !h->master)
 		node->elect.rival_id = 0;	/* it has given in */
 	peer = peer_by_id(node, from_id);
@@ -199,8 +200,12 @@ static void heard_by_master(struct node *node, struct node_now now, const union 
 	    h->kind == MSG_ASK && peer->standing.state == BERK_PEER_MEMBER)
 		stranger = true;
 	hello_introduce(peer, h);
-	if ((!h->master_id || of_the_past(node, now, h)) && !term_newer(h->term, node->term))
-		peer->given = h->term;	/* it follows nobody, and would follow us */
+	if (!strays(node, now, peer, h)) {
+		if (newer)
+			elect_raise_term(node, h->term);	/* it could not follow us */
+		if (!h->master_id || of_the_past(node, now, h))
+			peer->given = h->term;	/* it follows nobody */
+	}
 	if (stranger)
 		master_hurry(node, now);
 }

@@ -27,7 +27,7 @@ void standing_lower(struct standing *s, enum berk_peer_state state, enum berk_pe
 
 static void missed(struct node *node, struct node_now now, struct peer *peer)
 {
-	int64_t patience = (peer->missed + 1) * follow_interval(node) * 3 / 4;
+	int64_t patience = (peer->missed + 1) * follow_interval(node) * (peer->reports ? 5 : 3) / 4;
 	char text[PEER_TEXT];
 
 	if (peer->dropped && peer->standing.state != BERK_PEER_FALSETICKER) {
@@ -36,7 +36,7 @@ static void missed(struct node *node, struct node_now now, struct peer *peer)
 			 "the stamps of peer %s contradict each other: left out",
 			 peer_text(peer, text));
 	}
-	/* of quick rounds there are several in one interval */
+	/* of quick rounds there are several in one interval, in which a report comes once */
 	if (peer->dropped || now.raw_ns - peer->sampled_raw < patience)
 		return;
 	if (++peer->missed < MISSED || peer->standing.state == BERK_PEER_SILENT)

@@ -76,6 +76,7 @@ struct peer {
 	/* As seen from the master */
 	uint8_t rank;		/* in the order of standbys */
 	uint32_t given;		/* term of the last correction */
+	int64_t stray_raw, stray_heard_raw;	/* as of no master: when first, and last */
 	size_t told;		/* how far it has been told of the others */
 
 	/* This round */
@@ -143,9 +144,6 @@ struct elect {
 	union node_addr rival_addr;
 	uint32_t rival_size, rival_term;
 	int64_t rival_raw, rival_heard_raw;	/* when it was heard first, and last */
-
-	/* Nodes that have no master, and were in newer terms than ours */
-	int64_t stray_raw, stray_heard_raw;	/* when one was heard first, and last */
 
 	bool changed;		/* by a reload: the others do not know yet */
 	int64_t stands_back;	/* until then others shall lead */

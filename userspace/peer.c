@@ -114,7 +114,7 @@ static struct peer *add(struct node *node, const union node_addr *addr)
 	peer->announce = true;
 	peer->standing.state = BERK_PEER_SILENT;
 	peer->standing.rate_seen = NAN;
-	peer->sampled_raw = INT64_MIN / 2;
+	peer->sampled_raw = peer->stray_heard_raw = INT64_MIN / 2;
 	track_init(&peer->track);
 	insert(m->peer, &m->n, place_by_addr(m, addr), peer);
 	m->scan = 0;

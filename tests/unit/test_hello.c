@@ -355,6 +355,39 @@ static void test_strays_wait_for_the_rival(void **state)
 	end();
 }
 
+/* Those of older terms could be corrected at once, but belong to somebody as well. */
+static void test_who_joins_at_once(void **state)
+{
+	static const struct { bool synced; int term; bool joins; } of[] = {
+		{ true, 0, true },	/* our term */
+		{ true, -1, true },	/* the one before: it has missed our election */
+		{ true, -5, false },
+		{ false, -5, true },	/* its time is up anyway */
+		{ false, 5, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		struct msg_hello h = of_kind(MSG_ASK);
+		uint32_t term;
+
+		lead(&plain, 2);
+		term = me.node->term;
+		me.node->master.term_before = term - 1;
+		h.synced = of[i].synced;
+		h.term = term + (uint32_t)of[i].term;
+		hear(3, h);
+		assert_int_equal(peer_by_id(me.node, 3)->given == h.term, of[i].joins);
+		assert_int_equal(me.node->term, term);
+		for (int k = 0; k < 4; k++) {
+			pass(S);
+			hear(3, h);
+		}
+		assert_int_equal(peer_by_id(me.node, 3)->given, h.term);
+		end();
+	}
+}
+
 static void test_another_master_is_a_rival(void **state)
 {
 	uint32_t term;
@@ -465,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_a_newcomer_is_measured_soon),
 		cmocka_unit_test(test_a_newer_term_is_overtaken),
 		cmocka_unit_test(test_strays_wait_for_the_rival),
+		cmocka_unit_test(test_who_joins_at_once),
 		cmocka_unit_test(test_another_master_is_a_rival),
 		cmocka_unit_test(test_a_rival_known_at_second_hand_is_asked),
 		cmocka_unit_test(test_members_of_the_last_master_are_no_rivals),
