@@ -178,11 +178,12 @@ void hello_introduce(struct peer *peer, const struct msg_hello *h)
 static void heard_by_master(struct node *node, struct node_now now, const union node_addr *from,
 			    uint64_t from_id, const struct msg_hello *h)
 {
+	bool other = of_other_group(node, h), stranger;
+	bool newer = !other && term_newer(h->term, node->term) && !is_vote(h->kind) &&
+		     h->kind != MSG_CLAIM;
 	struct peer *peer;
-	bool stranger, newer = term_newer(h->term, node->term) && !is_vote(h->kind) &&
-			       h->kind != MSG_CLAIM && !of_other_group(node, h);
 
-	if (of_other_group(node, h))
+	if (other)
 		meet_group(node, now, from, h);
 	if (from_id == node->elect.rival_id && !h->master)
 		node->elect.rival_id = 0;	/* it has given in */

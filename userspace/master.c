@@ -70,7 +70,7 @@ void master_begin(struct node *node, struct node_now now)
 			standing_lower(&peer->standing, BERK_PEER_SILENT, BERK_WHY_NONE);
 		peer->standing.rate_seen = NAN;
 		peer->acked = peer->vote == node->term;
-		peer->restarted = peer->may_step = peer->anew = false;
+		peer->restarted = peer->may_step = peer->anew = peer->here = false;
 		/* who reports does so to the master before us until it is corrected */
 		peer->answered = peer->reports && !peer->missed && peer->track.ready;
 		peer->unacked = peer->changed = peer->given = peer->rank = 0;
