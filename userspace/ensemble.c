@@ -7,7 +7,6 @@
 #include "ensemble.h"
 
 #define SIGMAS		5.0		/* in an interval's half-width */
-#define RATE_SIGMA_MAX	20e3		/* ppb: a rate less certain than that is none */
 #define RATE_SIGMA_SETTLED	200.0	/* ppb: of all; from here on the rate moves slowly */
 #define RATE_TIME	30.0		/* s */
 #define RATE_JUMP	200.0	/* ppb from one round to the next: no crystal does that */
@@ -265,7 +264,7 @@ static bool rate_counts(const struct ensemble *e, const struct ensemble_member *
 static bool rate_usable(const struct ensemble *e, const struct ensemble_member *m)
 {
 	return rate_counts(e, m) &&
-	       m->rate_sigma_ppb < (e->rate_settled ? RATE_SIGMA_SETTLED : RATE_SIGMA_MAX);
+	       m->rate_sigma_ppb < (e->rate_settled ? RATE_SIGMA_SETTLED : RATE_USABLE);
 }
 
 /*
@@ -308,7 +307,7 @@ static double common_change(struct ensemble *e)
 	for (size_t i = 0; i < e->n; i++) {
 		const struct ensemble_member *m = &e->member[i];
 
-		if (m->known && m->rate_sigma_ppb < RATE_SIGMA_MAX && !isnan(*m->rate_seen))
+		if (m->known && m->rate_sigma_ppb < RATE_USABLE && !isnan(*m->rate_seen))
 			e->sorted[n++] = m->rate_ppb - *m->rate_seen;
 	}
 	return n > 2 ? median(e->sorted, n) : 0;
@@ -343,7 +342,7 @@ void ensemble_inherit_rate(struct ensemble *e, double rate_ppb, double sigma_ppb
 
 	e->rate_ppb = e->rate_goal_ppb = rate_ppb;
 	e->rate_sigma_ppb = sigma_ppb;
-	e->rate_known = sigma_ppb < RATE_SIGMA_MAX;
+	e->rate_known = sigma_ppb < RATE_USABLE;
 	e->rate_settled = sure;
 	e->rate_age = sure ? RATE_YOUNG : 0;
 	e->rate_members = members;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define RATE_USABLE	20e3	/* ppb, 1 sigma: a rate less certain than that is none */
+
 struct ensemble_member {
 	/* in */
 	bool known;		/* what follows is */

@@ -37,7 +37,6 @@ static inline bool term_absurd(uint32_t a, uint32_t b)
 #define UNACKED		16	/* corrections without acknowledgement: no member */
 #define MISSED		2	/* rounds without an answer: silent */
 #define RATE_UNKNOWN	100e3	/* ppb */
-#define RATE_USABLE	20e3	/* ppb, 1 sigma: worth setting a frequency by */
 #define REPORTED	64	/* samples that wait to be reported */
 #define WITNESSES_MAX	8	/* more are not asked */
 
